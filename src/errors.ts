@@ -1,0 +1,115 @@
+/**
+ * The one error type of Fourfold. Messages hold the given, the expected and the way out;
+ * programs switch on `code`, never on the message. docs/errors.md lists the codes.
+ */
+
+/** Every code an error of Fourfold can carry, with what it means. */
+export const ERROR_CODES = {
+  ERR_FOURFOLD_ABORTED: "the AbortSignal given to the call was aborted",
+  ERR_FOURFOLD_ACCURACY: "the backend cannot keep the accuracy that was asked for",
+  ERR_FOURFOLD_ARGUMENT: "an argument or option has the wrong type, range or name",
+  ERR_FOURFOLD_BACKEND: "the named backend is not available here",
+  ERR_FOURFOLD_CHAIN: "the levels do not make a chain",
+  ERR_FOURFOLD_CLOSED: "the engine was closed before the call",
+  ERR_FOURFOLD_COLUMN: "a column is missing or has the wrong type",
+  ERR_FOURFOLD_DTYPE: "the data type is not one Fourfold reduces",
+  ERR_FOURFOLD_FORBIDDEN: "a spec asked for something that specs may not do",
+  ERR_FOURFOLD_FORMAT: "a file is not what its format says",
+  ERR_FOURFOLD_FRAMES: "one number was asked of a result that has several",
+  ERR_FOURFOLD_INTEGER: "an integer is beyond 2^53, where float64 is no longer exact",
+  ERR_FOURFOLD_KEYS: "a key is null or NaN, or key columns differ in length",
+  ERR_FOURFOLD_LEVEL: "no level or node has that name",
+  ERR_FOURFOLD_MEMORY: "the call needs more memory than it may have",
+  ERR_FOURFOLD_NAN: 'a NaN was met under nan: "error"',
+  ERR_FOURFOLD_OFFSETS: "ragged offsets fall, or do not cover their children",
+  ERR_FOURFOLD_OUTPUT: "the result could not be written",
+  ERR_FOURFOLD_QUEUE: "too many calls wait on one engine",
+  ERR_FOURFOLD_REDUCTION: "a user's reduction threw, or cannot run there",
+  ERR_FOURFOLD_SHAPE: "the shape does not fit the data or the chain",
+  ERR_FOURFOLD_SOURCE: "a source is missing or cannot be read",
+  ERR_FOURFOLD_SPEC: "the spec is not valid",
+  ERR_FOURFOLD_WEIGHTS: "weights do not fit their level",
+  ERR_FOURFOLD_WORKER: "a worker failed again and again",
+} as const;
+
+/** A code of a {@link FourfoldError}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Where the trouble is; only what is known is set. Indices and rows count from 0, lines and columns from 1. */
+export interface ErrorPosition {
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number | string;
+  readonly row?: number;
+  readonly index?: number;
+  readonly level?: string;
+  readonly axis?: number;
+  readonly node?: number;
+  /** A place inside a JSON document, as a JSON pointer: `/levels/1/weights`. */
+  readonly pointer?: string;
+}
+
+/** What a {@link FourfoldError} holds beside its message. */
+export interface ErrorDetail {
+  readonly given?: unknown;
+  readonly expected?: unknown;
+  readonly fix?: string;
+  readonly at?: ErrorPosition;
+  readonly cause?: unknown;
+}
+
+/**
+ * An error of Fourfold.
+ *
+ * @example
+ * try { await engine.run(index, { data, shape }); }
+ * catch (error) { if (error instanceof FourfoldError && error.code === "ERR_FOURFOLD_SHAPE") console.error(error.fix); }
+ */
+export class FourfoldError extends Error {
+  /** Which error this is; stable across versions. */
+  readonly code: ErrorCode;
+  /** What the caller gave. */
+  readonly given: unknown;
+  /** What would have been right. */
+  readonly expected: unknown;
+  /** The way out, as a sentence. */
+  readonly fix: string | undefined;
+  /** Where it is. */
+  readonly at: ErrorPosition | undefined;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(detail.fix === undefined ? message : `${message}. ${detail.fix}`, "cause" in detail ? { cause: detail.cause } : undefined);
+    this.name = code === "ERR_FOURFOLD_ABORTED" ? "AbortError" : "FourfoldError";
+    this.code = code;
+    this.given = detail.given;
+    this.expected = detail.expected;
+    this.fix = detail.fix;
+    this.at = detail.at;
+  }
+}
+
+/** The error for an option outside its allowed values. */
+export function badOption(option: string, given: unknown, expected: string): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_ARGUMENT", `option "${option}": given ${show(given)}, expected ${expected}`, { given, expected });
+}
+
+/** The error an aborted call rejects with. */
+export function aborted(signal: AbortSignal): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_ABORTED", "the call was aborted", { cause: signal.reason });
+}
+
+/** Throws if `signal` is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(signal);
+}
+
+/** A value as it reads in a message: short, one line. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as unknown as ArrayLike<number>).length})`;
+  if (Array.isArray(value)) return value.length <= 8 ? `[${value.map(show).join(", ")}]` : `array of ${value.length}`;
+  if (typeof value === "function") return `function ${value.name}`;
+  if (typeof value === "object" && value !== null) return `object with ${Object.keys(value).slice(0, 6).join(", ") || "no keys"}`;
+  return String(value);
+}
