@@ -1,0 +1,66 @@
+/** A chain: the ordered reductions of a hierarchy, innermost first. A plain value: no device, no I/O. */
+import { FourfoldError, show } from "../errors.ts";
+import type { Reduction } from "./reductions.ts";
+
+/** One step of a chain. */
+export interface Level {
+  readonly name: string;
+  readonly reduction: Reduction;
+}
+
+/** The ordered reductions, innermost (f) first. Make it with {@link chain}. */
+export interface Chain {
+  readonly levels: readonly Level[];
+}
+
+const DEFAULT_NAMES = ["f", "g", "h", "k"];
+
+/**
+ * Makes a chain of one level or more, innermost first.
+ * @param levels the reductions in order (named f, g, h, k, level5, …), or an object of named ones in its own order
+ * @throws FourfoldError ERR_FOURFOLD_CHAIN if there is no level, a level is no reduction, a name is an integer (JavaScript
+ * would reorder it), or more than one level has a weight matrix
+ * @example chain(weightedSum(a), weightedSum(b), mean(), max())
+ * @example chain({ sensor: weightedSum(w), site: mean(), region: max() })
+ */
+export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonly Reduction[]): Chain {
+  const [first] = levels;
+  const named = levels.length === 1 && typeof first === "object" && first !== null && !isReduction(first);
+  const entries: (readonly [string, Reduction])[] = named
+    ? Object.entries(first)
+    : (levels as readonly Reduction[]).map((reduction, i) => [DEFAULT_NAMES[i] ?? `level${i + 1}`, reduction]);
+  if (entries.length === 0)
+    throw new FourfoldError("ERR_FOURFOLD_CHAIN", "a chain needs one level or more, given none", { fix: "Give reductions, innermost first: chain(sum(), mean())" });
+  for (const [name, reduction] of entries) {
+    if (!isReduction(reduction))
+      throw new FourfoldError("ERR_FOURFOLD_CHAIN", `level "${name}" is ${show(reduction)}, expected a reduction`, {
+        given: reduction,
+        fix: typeof reduction === "function" ? "Call it: sum(), not sum" : "Use sum(), weightedSum(w), mean(), … or defineReduction",
+        at: { level: name },
+      });
+    if (/^(0|[1-9]\d*)$/.test(name))
+      throw new FourfoldError("ERR_FOURFOLD_CHAIN", `level name "${name}" is an integer, which JavaScript objects move to the front`, {
+        given: name,
+        fix: 'Use a name such as "level1"',
+        at: { level: name },
+      });
+  }
+  const matrices = entries.filter(([, r]) => r.weights?.form === "matrix").map(([name]) => name);
+  if (matrices.length > 1)
+    throw new FourfoldError("ERR_FOURFOLD_CHAIN", `levels ${matrices.map((n) => `"${n}"`).join(" and ")} have a weight matrix, at most one may`, {
+      given: matrices,
+      expected: 1,
+      fix: "Keep the matrix at one level and run the chain once for each output of the other",
+    });
+  return Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
+}
+
+/** The number of outputs of a chain: the rows of its weight matrix, or 1 and `undefined` where it has none. */
+export function outputsOf(c: Chain): number | undefined {
+  for (const { reduction } of c.levels) if (reduction.weights?.form === "matrix") return reduction.weights.rows;
+  return undefined;
+}
+
+function isReduction(value: unknown): value is Reduction {
+  return typeof value === "object" && value !== null && typeof (value as Reduction).kind === "string" && typeof (value as Reduction).name === "string";
+}

@@ -1,0 +1,173 @@
+/**
+ * Keyed records → a tree: records with equal keys become the children of one node (contract clauses 1 and 10a).
+ * Pure. Written as generators that yield between slices of work, so that the engine can let the event loop breathe.
+ */
+import { FourfoldError, show } from "../errors.ts";
+import type { Chain } from "./chain.ts";
+import { raggedTree, type Tree } from "./tree.ts";
+
+/** One value of a key column. */
+export type Key = string | number | bigint | boolean | null;
+
+/** A column of keys, one entry for each record. */
+export type KeyColumn = ArrayLike<Key | undefined>;
+
+/** The keys of a level's nodes: one column for each key name, one entry for each node. */
+export interface LevelKeys {
+  readonly names: readonly string[];
+  readonly columns: readonly (readonly Key[])[];
+}
+
+/** Grouped records: record `order[i]` stands at leaf i. */
+export interface Grouping {
+  readonly tree: Tree;
+  readonly keys: readonly LevelKeys[];
+  readonly order: Uint32Array;
+}
+
+/** What to do with null and NaN keys. */
+export type NullKeys = "error" | "skip" | "group";
+
+/** Records handled between two yields: about a millisecond of work. */
+const SLICE = 1 << 16;
+
+/**
+ * Groups n records by key columns, outermost first. `by[i]`, one for each level of the chain and never rising,
+ * is the number of leading columns that name the nodes of level i; 0 means one node.
+ * @throws FourfoldError ERR_FOURFOLD_KEYS for null keys (unless `nullKeys` says otherwise) and columns of another length
+ */
+export function* groupRecords(chain: Chain, n: number, columns: Readonly<Record<string, KeyColumn>>, by: readonly number[], nullKeys: NullKeys): Generator<void, Grouping> {
+  const names = Object.keys(columns);
+  const encoded: Encoded[] = [];
+  for (const name of names) encoded.push(yield* encode(name, columns[name]!, n, nullKeys));
+  let order = yield* keptRecords(n, encoded);
+  // A stable counting sort by each column, the innermost first, puts records in key order.
+  for (const column of [...encoded].reverse()) order = yield* countingSort(order, column);
+
+  const offsets: Uint32Array[] = [];
+  const keys: LevelKeys[] = [];
+  let heads: Uint32Array | undefined; // for each node of the level inside, the place of its first record in `order`
+  for (const depth of by) {
+    const groups = yield* cutGroups(order, encoded.slice(0, depth), heads);
+    const keyOf = ({ codes, keys }: Encoded, place: number): Key => keys[codes[order[place]!]!]!;
+    keys.push({ names: names.slice(0, depth), columns: encoded.slice(0, depth).map((column) => Array.from(groups.heads, (place) => keyOf(column, place))) });
+    offsets.push(groups.offsets);
+    heads = groups.heads;
+  }
+  const tree = raggedTree(chain, offsets, order.length, "records");
+  return { tree: by.at(-1) === 0 ? { ...tree, frames: [] } : tree, keys, order };
+}
+
+/** A column as codes: record i has the key keys[codes[i]]; keys ascend; code keys.length means "skip". */
+interface Encoded {
+  readonly codes: Uint32Array;
+  readonly keys: readonly Key[];
+}
+
+function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys): Generator<void, Encoded> {
+  if (column.length !== n)
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" has ${column.length} entries for ${n} values`, { given: column.length, expected: n, at: { column: name } });
+  const codeOf = new Map<Key, number>();
+  const codes = new Uint32Array(n);
+  for (let i = 0; i < n; i++) {
+    const given = column[i];
+    const missing = given === null || given === undefined || given !== given;
+    if (missing && nullKeys === "error")
+      throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}": entry ${i} is ${show(given)}`, {
+        given,
+        expected: "a key",
+        fix: 'Give it a key, or say nullKeys: "skip" or "group"',
+        at: { column: name, row: i },
+      });
+    const key: Key = missing ? null : Object.is(given, -0) ? 0 : given;
+    let code = codeOf.get(key);
+    if (code === undefined) {
+      code = codeOf.size;
+      codeOf.set(key, code);
+    }
+    codes[i] = code;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  const found = [...codeOf.keys()];
+  const keys = found.filter((key) => key !== null || nullKeys === "group").sort(compareKeys);
+  const rank = new Uint32Array(found.length);
+  const place = new Map(keys.map((key, i) => [key, i]));
+  found.forEach((key, code) => {
+    rank[code] = place.get(key) ?? keys.length;
+  });
+  for (let i = 0; i < n; i++) {
+    codes[i] = rank[codes[i]!]!;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  return { codes, keys };
+}
+
+function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, Uint32Array> {
+  const order = new Uint32Array(n);
+  let kept = 0;
+  for (let i = 0; i < n; i++) {
+    if (columns.every(({ codes, keys }) => codes[i]! < keys.length)) order[kept++] = i;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  return order.subarray(0, kept);
+}
+
+function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
+  const next = new Uint32Array(keys.length + 1);
+  for (let i = 0; i < order.length; i++) {
+    next[codes[order[i]!]! + 1]!++;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  for (let code = 1; code < next.length; code++) next[code]! += next[code - 1]!;
+  const sorted = new Uint32Array(order.length);
+  for (let i = 0; i < order.length; i++) {
+    const record = order[i]!;
+    sorted[next[codes[record]!]!++] = record;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  return sorted;
+}
+
+/** Cuts places in `order` (or the nodes that start at the places `inner`) into groups that agree in all columns. */
+function* cutGroups(order: Uint32Array, columns: readonly Encoded[], inner: Uint32Array | undefined): Generator<void, { offsets: Uint32Array; heads: Uint32Array }> {
+  const n = inner?.length ?? order.length;
+  if (columns.length === 0) return { offsets: Uint32Array.of(0, n), heads: Uint32Array.of(0) };
+  const offsets: number[] = [];
+  const heads: number[] = [];
+  let previous = -1;
+  for (let i = 0; i < n; i++) {
+    const place = inner ? inner[i]! : i;
+    const record = order[place]!;
+    if (i === 0 || columns.some(({ codes }) => codes[record] !== codes[previous])) {
+      offsets.push(i);
+      heads.push(place);
+    }
+    previous = record;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  offsets.push(n);
+  return { offsets: Uint32Array.from(offsets), heads: Uint32Array.from(heads) };
+}
+
+const KINDS = ["object", "boolean", "number", "bigint", "string"]; // typeof null is "object": null comes first
+
+/** Null, then booleans, numbers by value, strings by code point. */
+export function compareKeys(a: Key, b: Key): number {
+  const numeric = (key: Key): boolean => typeof key === "number" || typeof key === "bigint";
+  if (typeof a !== typeof b && !(numeric(a) && numeric(b))) return KINDS.indexOf(typeof a) - KINDS.indexOf(typeof b);
+  if (typeof a === "string") return compareCodePoints(a, b as string);
+  return a! < b! ? -1 : a! > b! ? 1 : 0;
+}
+
+function compareCodePoints(a: string, b: string): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    // Surrogates stand for code points above all other units.
+    const high = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
+    return high(x) - high(y);
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,125 @@
+/** Fits a chain to a tree: each level's weights beside its children, in one form for every backend. */
+import { FourfoldError } from "../errors.ts";
+import type { Accuracy, NanPolicy } from "../types.ts";
+import { type Chain, outputsOf } from "./chain.ts";
+import { type BuiltIn, mean, type Reduction, sum } from "./reductions.ts";
+import { childStart, type Tree, type TreeLevel } from "./tree.ts";
+
+/** The weights of one level, fitted to its children. Child c of a node that starts at child s weighs: */
+export type FittedWeights =
+  | { readonly form: "none" }
+  /** values[c − s] */
+  | { readonly form: "shared"; readonly values: Float64Array }
+  /** values[c % values.length]: of all children, or of one frame's */
+  | { readonly form: "perNode"; readonly values: Float64Array }
+  /** values[r · extent + c − s] for output r */
+  | { readonly form: "matrix"; readonly values: Float64Array; readonly rows: number; readonly extent: number }
+  /** the records below child c */
+  | { readonly form: "count" };
+
+/** One level of a chain fitted to a tree. */
+export interface FittedLevel extends TreeLevel {
+  readonly reduction: Reduction;
+  readonly weights: FittedWeights;
+}
+
+/** A chain fitted to a tree: all that a backend needs beside the data. */
+export interface Fitted {
+  readonly chain: Chain;
+  readonly tree: Tree;
+  readonly levels: readonly FittedLevel[];
+  readonly nan: NanPolicy;
+  readonly accuracy: Accuracy;
+  /** Rows of the weight matrix; undefined where the chain has none. */
+  readonly outputs: number | undefined;
+}
+
+/** A built-in level's way of summing (clauses 2, 3, 6, 11). */
+export interface SumRules {
+  readonly sums: "lanes" | "exact";
+  readonly quotient: "rounded" | "real";
+}
+
+/** How level `index` of a fitted chain sums. */
+export function sumRules(fitted: Pick<Fitted, "tree" | "accuracy">, index: number): SumRules {
+  const exact = fitted.accuracy === "exact";
+  return { sums: index === 0 && fitted.tree.form === "rows" && !exact ? "lanes" : "exact", quotient: exact ? "real" : "rounded" };
+}
+
+/** The built-in kind of a level, or undefined for a user's reduction. */
+export function builtIn(level: { readonly reduction: Reduction }): BuiltIn | undefined {
+  return level.reduction.kind === "user" ? undefined : level.reduction.kind;
+}
+
+/**
+ * Fits the chain's weights to the tree. `order[i]` is the record that stands at leaf i, where records were grouped.
+ * @throws FourfoldError ERR_FOURFOLD_WEIGHTS with level and axis; ERR_FOURFOLD_REDUCTION for records under a reduction that needs an order;
+ * ERR_FOURFOLD_NAN for a NaN weight under `nan: "error"`
+ */
+export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy, order?: Uint32Array): Fitted {
+  const frames = tree.frames.reduce((product, extent) => product * extent, 1);
+  const levels = chain.levels.map((given, i): FittedLevel => {
+    const level = tree.levels[i]!;
+    const reduction = i === 0 ? leafCounts(given.reduction) : given.reduction;
+    const axis = tree.frames.length + chain.levels.length - 1 - i;
+    if (reduction.user && tree.form === "records" && !reduction.user.orderFree)
+      throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `level "${level.name}": reduction "${reduction.name}" needs an order, and records have none`, {
+        fix: "Define it with orderFree: true if the order of children cannot change its result, or give rows",
+        at: { level: level.name },
+      });
+    const weights = fitWeights(reduction, level, axis, frames, i === 0 ? order : undefined);
+    if (nan === "error") refuseNan(weights, level);
+    return { ...level, reduction, weights };
+  });
+  return { chain, tree, levels, nan, accuracy, outputs: outputsOf(chain) };
+}
+
+/** At the leaves "count" weighs each child 1, which is the unweighted reduction. */
+function leafCounts(reduction: Reduction): Reduction {
+  if (reduction.weights?.form !== "count") return reduction;
+  return reduction.kind === "weightedSum" ? sum() : mean();
+}
+
+function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frames: number, order: Uint32Array | undefined): FittedWeights {
+  const { weights } = reduction;
+  if (weights === undefined) return { form: "none" };
+  const given = weights.form === "count" ? 0 : weights.form === "matrix" ? weights.extent : weights.values.length;
+  const refuse = (found: string, expected: number, fix: string): never => {
+    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}" (axis ${axis}): ${found}, weights ${given}`, { given, expected, fix, at: { level: level.name, axis } });
+  };
+  switch (weights.form) {
+    case "count":
+      return weights;
+    case "shared":
+    case "matrix":
+      if (level.extent === undefined) {
+        const node = firstOther(level, given);
+        const extent = childStart(level, node + 1) - childStart(level, node);
+        return refuse(`node ${node} has ${extent} children`, extent, "Shared weights need nodes of one length; give { perNode: weights } for ragged levels");
+      }
+      if (level.extent !== given && level.nodes > 0) return refuse(`extent ${level.extent}`, level.extent, "Give one weight for each child of a node");
+      return weights;
+    case "perNode": {
+      const frame = frames > 0 && level.extent !== undefined ? level.children / frames : level.children;
+      if (given !== level.children && given !== frame) return refuse(`${level.children} children`, level.children, "Give one weight for each child of the level");
+      if (order === undefined) return weights;
+      return { form: "perNode", values: Float64Array.from(order, (record) => weights.values[record]!) };
+    }
+  }
+}
+
+function firstOther(level: TreeLevel, extent: number): number {
+  let node = 0;
+  while (childStart(level, node + 1) - childStart(level, node) === extent) node++;
+  return node;
+}
+
+function refuseNan(weights: FittedWeights, level: TreeLevel): void {
+  if (!("values" in weights)) return;
+  const index = weights.values.findIndex((w) => w !== w);
+  if (index >= 0)
+    throw new FourfoldError("ERR_FOURFOLD_NAN", `level "${level.name}": weight ${index} is NaN`, {
+      fix: 'Give a number, or use nan: "propagate"',
+      at: { level: level.name, index },
+    });
+}

@@ -1,0 +1,183 @@
+/** What a run gives back: the values, and views of the levels that were kept for drill-down. Plain values: nothing is computed here. */
+import { FourfoldError, show } from "../errors.ts";
+import type { Key, LevelKeys } from "./group.ts";
+import { childStart, type Tree } from "./tree.ts";
+
+/** The kept values of one level. */
+export interface LevelValues {
+  /** Output-major: output r of node n stands at r · nodes + n. */
+  readonly values: Float64Array;
+  readonly outputs: number;
+  /** The kept records below each node; undefined where every child is kept. */
+  readonly records: Float64Array | undefined;
+}
+
+/** One node of a level, or one leaf. */
+export interface Node {
+  /** The last part of its path. */
+  readonly key: Key;
+  /** From the outermost key or index inwards. */
+  readonly path: readonly Key[];
+  /** Its value; of output 0 where the chain has several. */
+  readonly value: number;
+  /** Its value for each output. */
+  readonly values: readonly number[];
+  /** The records below it that were not skipped. */
+  readonly count: number;
+  /** The nodes inside it, or the leaves of an innermost node. @throws FourfoldError ERR_FOURFOLD_LEVEL if their level was not kept */
+  children(): Node[];
+}
+
+/** The nodes of one level, in order. */
+export interface LevelView extends Iterable<Node> {
+  readonly name: string;
+  readonly length: number;
+  /** Output-major values of all nodes. */
+  readonly values: Float64Array;
+  /**
+   * The node at a path: keys (records) or indices (tensors, ragged rows), outermost first.
+   * @throws FourfoldError ERR_FOURFOLD_LEVEL if there is none
+   */
+  at(...path: readonly Key[]): Node;
+}
+
+/** What the views read. */
+export interface Levels {
+  readonly tree: Tree;
+  readonly values: readonly (LevelValues | undefined)[];
+  /** For keyed records. */
+  readonly keys: readonly LevelKeys[] | undefined;
+  /** The value of each leaf, and for records the record that stands there. */
+  readonly leaves: { at(position: number): number };
+  readonly order: Uint32Array | undefined;
+}
+
+/** The view of a level by its name. @throws FourfoldError ERR_FOURFOLD_LEVEL if there is no such level or it was not kept */
+export function levelView(levels: Levels, name: string): LevelView {
+  const index = levels.tree.levels.findIndex((level) => level.name === name);
+  if (index < 0) {
+    const names = levels.tree.levels.map((level) => `"${level.name}"`).join(", ");
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level "${name}", the levels are ${names}`, { given: name, expected: names });
+  }
+  return new View(levels, index);
+}
+
+class View implements LevelView {
+  readonly name: string;
+  readonly length: number;
+  readonly #levels: Levels;
+  readonly #index: number;
+  readonly #kept: LevelValues;
+  #places: Map<string, number> | undefined;
+
+  constructor(levels: Levels, index: number) {
+    const { name, nodes } = levels.tree.levels[index]!;
+    const kept = levels.values[index];
+    if (kept === undefined)
+      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `level "${name}" was not kept`, { given: name, fix: `Run with keep: ["${name}"] or keep: "all"`, at: { level: name } });
+    this.name = name;
+    this.length = nodes;
+    this.#levels = levels;
+    this.#index = index;
+    this.#kept = kept;
+  }
+
+  get values(): Float64Array {
+    return this.#kept.values;
+  }
+
+  *[Symbol.iterator](): Iterator<Node> {
+    for (let node = 0; node < this.length; node++) yield this.#node(node);
+  }
+
+  at(...path: readonly Key[]): Node {
+    if (this.#places === undefined) {
+      this.#places = new Map();
+      for (let node = 0; node < this.length; node++) this.#places.set(pathId(this.#path(node)), node);
+    }
+    const node = this.#places.get(pathId(path));
+    if (node !== undefined) return this.#node(node);
+    const names = this.#levels.keys?.[this.#index]?.names;
+    const first = this.length > 0 ? this.#path(0) : [];
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `level "${this.name}" has no node at (${path.map(show).join(", ")})`, {
+      given: path,
+      fix: `A path here has ${names ? `the keys ${names.join(", ") || "(none)"}` : `${first.length} indices`}; the first is at(${first.map(show).join(", ")})`,
+      at: { level: this.name },
+    });
+  }
+
+  #node(node: number): Node {
+    const path = this.#path(node);
+    const { values, outputs } = this.#kept;
+    return {
+      key: path.at(-1) ?? node,
+      path,
+      value: values[node]!,
+      values: Array.from({ length: outputs }, (_, r) => values[r * this.length + node]!),
+      count: this.#count(node),
+      children: () => this.#children(node, path),
+    };
+  }
+
+  #children(node: number, path: readonly Key[]): Node[] {
+    const level = this.#levels.tree.levels[this.#index]!;
+    const start = childStart(level, node);
+    const n = childStart(level, node + 1) - start;
+    if (this.#index > 0) {
+      const inner = new View(this.#levels, this.#index - 1);
+      return Array.from({ length: n }, (_, i) => inner.#node(start + i));
+    }
+    const { leaves, order } = this.#levels;
+    return Array.from({ length: n }, (_, i): Node => {
+      const key = order ? order[start + i]! : i;
+      const value = leaves.at(start + i);
+      return { key, path: [...path, key], value, values: [value], count: 1, children: () => [] };
+    });
+  }
+
+  #count(node: number): number {
+    if (this.#kept.records) return this.#kept.records[node]!;
+    const leaf = (position: number): number => {
+      for (let i = this.#index, p = position; ; i--) {
+        p = childStart(this.#levels.tree.levels[i]!, p);
+        if (i === 0) return p;
+      }
+    };
+    return leaf(node + 1) - leaf(node);
+  }
+
+  /** Keys where there are keys, else the index in the parent, level by level, after the indices of the frame. */
+  #path(node: number): Key[] {
+    const keys = this.#levels.keys?.[this.#index];
+    if (keys) return keys.columns.map((column) => column[node]!);
+    const { tree } = this.#levels;
+    const path: number[] = [];
+    let position = node;
+    for (let i = this.#index + 1; i < tree.levels.length; i++) {
+      const parent = parentOf(tree.levels[i]!, position);
+      path.unshift(position - childStart(tree.levels[i]!, parent));
+      position = parent;
+    }
+    for (let axis = tree.frames.length - 1; axis >= 0; axis--) {
+      path.unshift(position % tree.frames[axis]!);
+      position = Math.floor(position / tree.frames[axis]!);
+    }
+    return path;
+  }
+}
+
+function parentOf(level: Tree["levels"][number], child: number): number {
+  if (level.offsets === undefined) return Math.floor(child / level.extent!);
+  let low = 0;
+  let high = level.nodes;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (level.offsets[middle + 1]! <= child) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function pathId(path: readonly Key[]): string {
+  return path.map((key) => `${typeof key === "string" ? JSON.stringify(key) : String(key)}`).join("/");
+}

@@ -1,0 +1,192 @@
+/**
+ * The hierarchy of one input: for each level of a chain, how many nodes it has and which children are whose.
+ * Dense tensors, ragged offsets and keyed records all become a Tree, and errors about shapes are raised here.
+ */
+import { FourfoldError, show } from "../errors.ts";
+import type { Data, Dtype, TypedData } from "../types.ts";
+import type { Chain } from "./chain.ts";
+
+/** The children of one level: node n has `extent` children, or those from offsets[n] to offsets[n + 1]. */
+export interface TreeLevel {
+  readonly name: string;
+  readonly nodes: number;
+  readonly children: number;
+  /** The one length of every node of this level; undefined where they differ. */
+  readonly extent: number | undefined;
+  /** nodes + 1 offsets into the children; undefined where `extent` says it all. */
+  readonly offsets: Uint32Array | undefined;
+}
+
+/** The hierarchy of one input, innermost level first. */
+export interface Tree {
+  /** Rows have an order and use lanes at level f; records have none and are summed exactly (clause 1). */
+  readonly form: "rows" | "records";
+  readonly leaves: number;
+  readonly levels: readonly TreeLevel[];
+  /** The shape of the outermost nodes: one entry for each axis of frames. */
+  readonly frames: readonly number[];
+}
+
+/** Offsets of ragged levels, in the manner of Arrow lists: n + 1 of them for n nodes. */
+export type Offsets = readonly number[] | Int32Array | Uint32Array | BigInt64Array;
+
+const DTYPES: ReadonlyMap<unknown, Dtype> = new Map<unknown, Dtype>([
+  [Float32Array, "f32"],
+  [Float64Array, "f64"],
+  [Int32Array, "i32"],
+  [Int16Array, "i16"],
+  [Int8Array, "i8"],
+  [Uint8Array, "u8"],
+]);
+
+/** The dtype of a typed array, or undefined if Fourfold does not reduce its kind. */
+export function dtypeOf(data: unknown): Dtype | undefined {
+  if (!ArrayBuffer.isView(data)) return undefined;
+  // A Buffer is a Uint8Array of another constructor.
+  return DTYPES.get(data.constructor) ?? (data instanceof Uint8Array ? "u8" : undefined);
+}
+
+/**
+ * Leaf values as a typed array; typed arrays are taken as they are, the others are converted exactly.
+ * @throws FourfoldError ERR_FOURFOLD_DTYPE, or ERR_FOURFOLD_INTEGER for a BigInt beyond ±2^53
+ */
+export function readData(data: Data): TypedData {
+  if (dtypeOf(data) !== undefined) return data as TypedData;
+  if (data instanceof BigInt64Array) return fromBigInts(data);
+  if (Array.isArray(data)) {
+    const bad = data.findIndex((x) => typeof x !== "number");
+    if (bad < 0) return Float64Array.from(data);
+    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data[${bad}] is ${show(data[bad])}, expected a number`, { given: data[bad], expected: "number", at: { index: bad } });
+  }
+  throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data is ${show(data)}, expected numbers`, {
+    given: data,
+    expected: "Float32Array, Float64Array, Int32Array, Int16Array, Int8Array, Uint8Array, BigInt64Array or number[]",
+    fix: "Convert it, for example with Float64Array.from(data)",
+  });
+}
+
+function fromBigInts(data: BigInt64Array): Float64Array {
+  const limit = 2n ** 53n;
+  return Float64Array.from(data, (x, index) => {
+    if (x <= limit && x >= -limit) return Number(x);
+    throw new FourfoldError("ERR_FOURFOLD_INTEGER", `data[${index}] is ${x}, beyond ±2^53`, {
+      given: x,
+      expected: "an integer that float64 holds exactly",
+      fix: "Scale the integers, or convert them yourself if rounding them is right",
+      at: { index },
+    });
+  });
+}
+
+/** The tree of a dense tensor of shape [...frames, D, C, B, A]: the last axis is level f. @throws FourfoldError ERR_FOURFOLD_SHAPE */
+export function denseTree(chain: Chain, shape: readonly number[], length: number | undefined): Tree {
+  const { levels } = chain;
+  shape.forEach((extent, axis) => {
+    if (!Number.isSafeInteger(extent) || extent < 0)
+      throw shapeError(`shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`, shape, "integers of 0 or more", axis);
+  });
+  if (shape.length < levels.length)
+    throw shapeError(`shape [${shape.join(", ")}] has ${shape.length} axes, the chain has ${levels.length} levels`, shape, `${levels.length} axes or more`);
+  const leaves = shape.reduce((product, extent) => product * extent, 1);
+  if (length !== undefined && leaves !== length)
+    throw shapeError(`shape [${shape.join(", ")}] holds ${leaves} values, data has ${length}`, shape, `${length} values`);
+  const frames = shape.slice(0, shape.length - levels.length);
+  let nodes = 1;
+  const outermostFirst: TreeLevel[] = [];
+  for (const extent of frames) nodes *= extent;
+  for (let i = levels.length - 1, axis = frames.length; i >= 0; i--, axis++) {
+    const extent = shape[axis]!;
+    outermostFirst.push({ name: levels[i]!.name, nodes, children: nodes * extent, extent, offsets: undefined });
+    nodes *= extent;
+  }
+  return { form: "rows", leaves, levels: outermostFirst.reverse(), frames };
+}
+
+/**
+ * The tree of ragged rows: offsets[0] cuts data into rows, offsets[1] rows into g-nodes, …; a missing outer one means one node.
+ * @throws FourfoldError ERR_FOURFOLD_OFFSETS
+ */
+export function raggedTree(chain: Chain, offsets: readonly Offsets[], leaves: number, form: Tree["form"] = "rows"): Tree {
+  const { levels } = chain;
+  if (offsets.length > levels.length)
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `${offsets.length} offset arrays for ${levels.length} levels`, {
+      given: offsets.length,
+      expected: `at most ${levels.length}`,
+      fix: "Give one offset array for each level, innermost first; leave out the outer ones where there is one node",
+    });
+  let children = leaves;
+  const tree = levels.map(({ name }, i): TreeLevel => {
+    const given = offsets[i];
+    const level = given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : cut(name, given, children);
+    children = level.nodes;
+    return level;
+  });
+  return { form, leaves, levels: tree, frames: offsets.length === levels.length ? [children] : [] };
+}
+
+function cut(name: string, given: Offsets, children: number): TreeLevel {
+  const fail = (index: number, problem: string): never => {
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": offsets[${index}] is ${show(given[index])}, ${problem}`, {
+      given: given[index],
+      expected: `offsets from 0 to ${children} that never fall`,
+      fix: "Offsets start at 0, never fall, and end at the number of children; cut the data with subarray() if it has more",
+      at: { level: name, index },
+    });
+  };
+  const nodes = given.length - 1;
+  if (nodes < 0)
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are empty, expected one more than nodes`, { at: { level: name } });
+  const offsets = new Uint32Array(nodes + 1);
+  let previous = 0;
+  let uniform = true;
+  for (let i = 0; i <= nodes; i++) {
+    const offset = Number(given[i]);
+    if (!Number.isSafeInteger(offset)) fail(i, "expected an integer");
+    if (i === 0 && offset !== 0) fail(i, "expected 0");
+    if (offset < previous) fail(i, `below the one before it (${previous})`);
+    if (offset > children) fail(i, `past the end of ${children} children`);
+    offsets[i] = offset;
+    if (i > 1 && offset - previous !== offsets[1]) uniform = false;
+    previous = offset;
+  }
+  if (previous !== children) fail(nodes, `expected ${children}, the number of children`);
+  // Equal lengths are the dense case, which has the faster kernels and shared weights.
+  return uniform ? { name, nodes, children, extent: offsets[1] ?? 0, offsets: undefined } : { name, nodes, children, extent: undefined, offsets };
+}
+
+/** The first child of `node` (node = nodes gives the end of the last). */
+export function childStart(level: TreeLevel, node: number): number {
+  return level.offsets === undefined ? node * level.extent! : level.offsets[node]!;
+}
+
+/** A cut of one array into rows: data for {@link Chain} with one offset array. */
+export interface Distributed {
+  readonly data: TypedData;
+  readonly offsets: readonly [Uint32Array];
+}
+
+/**
+ * Cuts data into parts as NumPy's `array_split` does: the first `length % parts` parts have one value more.
+ * @throws FourfoldError ERR_FOURFOLD_ARGUMENT if parts is not a positive integer; as {@link readData} for the data
+ * @example distribute([1, 2, 3, 4, 5], { parts: 2 }) // rows [1, 2, 3] and [4, 5]
+ */
+export function distribute(data: Data, options: { readonly parts: number }): Distributed {
+  const { parts } = options;
+  if (!Number.isSafeInteger(parts) || parts < 1 || parts > 2 ** 24)
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `distribute: parts is ${show(parts)}, expected an integer from 1 to 2^24`, { given: parts, expected: "1 to 2^24" });
+  const values = readData(data);
+  const offsets = new Uint32Array(parts + 1);
+  const short = Math.floor(values.length / parts);
+  const longer = values.length % parts;
+  for (let i = 0; i < parts; i++) offsets[i + 1] = offsets[i]! + short + (i < longer ? 1 : 0);
+  return { data: values, offsets: [offsets] };
+}
+
+function shapeError(message: string, given: unknown, expected: unknown, axis?: number): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_SHAPE", message, {
+    given,
+    expected,
+    fix: "A shape is [...frames, one extent for each level], outermost first; the last axis is reduced by the first level",
+    ...(axis === undefined ? {} : { at: { axis } }),
+  });
+}
