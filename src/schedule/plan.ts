@@ -1,0 +1,192 @@
+/**
+ * WHERE a chain runs: which strata are computed in one pass, cut into which parts, on the caller or on workers.
+ * A plan is a plain value made once from sizes; making one reads no data, no clock and no device.
+ */
+import { type Stratum, valuesBefore } from "../reduce/strata.ts";
+import type { Accuracy, Dtype, NanPolicy } from "../types.ts";
+import { partition, partitionBySize } from "./partition.ts";
+
+/** The sizes at which a plan decides one way or the other. */
+export interface PlanLimits {
+  /**
+   * Input of this many bytes or less runs on the calling thread: reading it takes about as long as waking a worker
+   * (some 60 µs; `npm run bench -- engine` measures both).
+   */
+  readonly inlineBytesMax: number;
+  /** A part for a worker: long enough (about 100 µs) to hide a claim, short enough to balance. */
+  readonly partBytes: number;
+  /** Parts of one phase: what the pool's board holds. */
+  readonly partsMax: number;
+  /** Parts for each worker, so that one slow part does not leave the others idle. */
+  readonly partsPerWorker: number;
+  /** A piece of a foreign array: copied and reduced while it is in the second-level cache. */
+  readonly pieceBytes: number;
+  /** A unit with more children than this has them stored whole instead of in a walker's scratch: 512 KiB of float64. */
+  readonly scratchChildrenMax: number;
+}
+
+/** The limits plans are made with. */
+export const PLAN_LIMITS: PlanLimits = {
+  inlineBytesMax: 1 << 20,
+  partBytes: 2 << 20,
+  partsMax: 4096,
+  partsPerWorker: 8,
+  pieceBytes: 256 << 10,
+  scratchChildrenMax: 65536,
+};
+
+/** A pass over some strata, cut into parts. */
+export interface Phase {
+  /** The stratum it reads; −1 is the leaves. */
+  readonly from: number;
+  /** The stratum whose units it writes. */
+  readonly to: number;
+  readonly where: "caller" | "workers";
+  /** Part p is units parts[p] … parts[p + 1] − 1 of stratum `to`. */
+  readonly parts: Uint32Array;
+}
+
+/** One level as a plan tells of it. */
+export interface PlanLevel {
+  readonly name: string;
+  readonly reduction: string;
+  readonly nodes: number;
+  /** Children of each node; undefined where they differ. */
+  readonly extent: number | undefined;
+  /** True if it is a user's reduction that only the calling thread knows. */
+  readonly callerOnly: boolean;
+}
+
+/** What a plan is made from. */
+export interface PlanRequest {
+  readonly backend: string;
+  readonly reason: string;
+  readonly form: "rows" | "records";
+  readonly accuracy: Accuracy;
+  readonly nan: NanPolicy;
+  readonly dtype: Dtype;
+  readonly bytesPerLeaf: number;
+  readonly leaves: number;
+  readonly shape: readonly number[];
+  readonly levels: readonly PlanLevel[];
+  readonly strata: readonly Stratum[];
+  /** Levels whose values are kept. */
+  readonly keep: readonly boolean[];
+  /** Worker threads; 0 runs everything on the caller. */
+  readonly workers: number;
+  /** Whether the data lies in engine memory or is copied in pieces. */
+  readonly placement: "engine memory" | "foreign array";
+  readonly limits?: PlanLimits;
+}
+
+/** What runs where: a plain value. */
+export interface PlanData extends Omit<PlanRequest, "strata" | "keep" | "limits"> {
+  readonly phases: readonly Phase[];
+  /** Which strata are stored whole. */
+  readonly stored: readonly boolean[];
+}
+
+/** Makes a plan. Pure. */
+export function makePlan(request: PlanRequest): PlanData {
+  const { strata, keep, limits: _, ...told } = request;
+  const last = strata.length - 1;
+  const stored = strata.map((stratum, s) => s === last || (!stratum.blocks && keep[stratum.level] === true));
+  const phases: Phase[] = [];
+  for (let from = -1; from < last; ) {
+    const phase = from === -1 && request.placement === "foreign array" ? foreignPhase(request) : residentPhase(request, from);
+    phases.push(phase);
+    stored[phase.to] = true;
+    from = phase.to;
+  }
+  return { ...told, phases, stored };
+}
+
+/** The next pass over data in engine memory. */
+function residentPhase(request: PlanRequest, from: number): Phase {
+  const { strata, workers, limits = PLAN_LIMITS } = request;
+  const last = strata.length - 1;
+  const bytes = from < 0 ? request.leaves * request.bytesPerLeaf : strata[from]!.units * 8;
+  const reach = furthest(strata, from, limits);
+  const callerOnly = strata.findIndex((stratum, s) => s > from && request.levels[stratum.level]!.callerOnly);
+  if (workers === 0 || bytes <= limits.inlineBytesMax || callerOnly === from + 1) {
+    return { from, to: reach, where: "caller", parts: cutFor(request, from, reach, Math.ceil(bytes / limits.partBytes)) };
+  }
+  const top = callerOnly < 0 ? reach : Math.min(reach, callerOnly - 1);
+  let to = top;
+  while (to > from + 1 && strata[to]!.units < workers * limits.partsPerWorker) to--;
+  // Where no stratum has enough units, the one with the most of them.
+  if (strata[to]!.units < workers * limits.partsPerWorker) for (let s = from + 1; s <= top && s <= last; s++) if (strata[s]!.units > strata[to]!.units) to = s;
+  const parts = Math.min(limits.partsMax, Math.max(workers * limits.partsPerWorker, Math.ceil(bytes / limits.partBytes)));
+  return { from, to, where: "workers", parts: cutFor(request, from, to, parts) };
+}
+
+/** The first pass over a foreign array: pieces that the caller copies into engine memory and reduces at once. */
+function foreignPhase(request: PlanRequest): Phase {
+  const { strata, bytesPerLeaf, limits = PLAN_LIMITS } = request;
+  const fits = limits.pieceBytes / bytesPerLeaf;
+  let to = furthest(strata, -1, limits);
+  while (to > 0 && largest(strata, to) > fits) to--;
+  const before = (unit: number): number => valuesBefore(strata, -1, to, unit);
+  return { from: -1, to, where: "caller", parts: partitionBySize(strata[to]!.units, fits, before) };
+}
+
+function cutFor({ strata }: PlanRequest, from: number, to: number, parts: number): Uint32Array {
+  return partition(strata[to]!.units, Math.max(1, parts), (unit) => valuesBefore(strata, from, to, unit));
+}
+
+/** The highest stratum that one pass can reach from `from`: units with very many children need them stored. */
+function furthest(strata: readonly Stratum[], from: number, limits: PlanLimits): number {
+  for (let s = from + 2; s < strata.length; s++) if (strata[s]!.childrenMax > limits.scratchChildrenMax) return s - 1;
+  return strata.length - 1;
+}
+
+/** The leaves of a stratum's largest unit. */
+function largest(strata: readonly Stratum[], s: number): number {
+  let most = 0;
+  let before = 0;
+  for (let unit = 1; unit <= strata[s]!.units; unit++) {
+    const next = valuesBefore(strata, -1, s, unit);
+    most = Math.max(most, next - before);
+    before = next;
+  }
+  return most;
+}
+
+/** A plan in words, under the five headings of the article. */
+export function explain(plan: PlanData): string {
+  const n = (value: number): string => value.toLocaleString("en-US");
+  const plural = (count: number, noun: string): string => `${n(count)} ${noun}${count === 1 ? "" : "s"}`;
+  const shape = plan.shape.length === 0 ? "one number" : `shape [${plan.shape.join(", ")}]`;
+  const levels = plan.levels.map(
+    ({ name, reduction, nodes, extent, callerOnly }) =>
+      `${name}: ${reduction} over ${plural(nodes, "node")}${extent === undefined ? "" : ` of ${n(extent)}`}${callerOnly ? " (on the calling thread: the reduction has no module)" : ""}`,
+  );
+  const [first] = plan.phases;
+  const passes = plan.phases.map(({ where, parts }) => `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : "the calling thread"}`);
+  const firstLevels = first ? levelsUpTo(plan, first.to) : plan.levels.length;
+  const rows: [string, string[]][] = [
+    ["init", [`${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`, `backend ${plan.backend}: ${plan.reason}`]],
+    ["distribute", passes],
+    ["process", levels.slice(0, firstLevels)],
+    ["aggregate", levels.slice(firstLevels)],
+    ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`]],
+  ];
+  return rows.map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`).join("\n");
+}
+
+/** How many levels the first pass completes. */
+function levelsUpTo(plan: PlanData, to: number): number {
+  const blocks = plan.stored.length - plan.levels.length; // 1 where level f has a stratum of blocks below it
+  return Math.max(0, to + 1 - blocks);
+}
+
+function bytesInWords(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}
