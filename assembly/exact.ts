@@ -1,0 +1,487 @@
+/**
+ * Exact sums, rounded once (contract clauses 3, 8, 9):  RN(Σ x[i])  or  RN(Σ w[i]·x[i])  over the real products.
+ *
+ * Three stages, each right whenever it gives an answer; a row goes on to the next only if it gets none:
+ *   1. double-double in two SIMD lanes. Unweighted: no step was inexact. Weighted: the rounding test.
+ *   2. three terms, no step inexact: exact ties, zeros, power-of-two weights.
+ *   3. the superaccumulator: everything, slowly.
+ */
+import {
+  ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, P0,
+  Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip,
+  canonical, firstBytes, isNumber, pair, readsWeights,
+} from "./children";
+
+// ---- The superaccumulator ----------------------------------------------------------------------------------------------
+
+/**
+ * Fixed point: Σ chunk[i]·2^(32·i − 2148), i64 chunks of either sign. Sums of products of two float64 are multiples of 2^-2148;
+ * 2^31 of them stay below 2^2080, and the 136 chunks end at 2^2204.
+ */
+// @ts-ignore: decorator
+@inline export const CHUNKS: u32 = 136;
+// @ts-ignore: decorator
+@inline export const CHUNKS_BYTES: u32 = CHUNKS * 8;
+// @ts-ignore: decorator
+@inline const LOWEST: i32 = -2148;
+// @ts-ignore: decorator
+@inline const LOW32: u64 = 0xffffffff;
+/** An addition changes a chunk by less than 2^34, so this many may come between two calls of carry. */
+// @ts-ignore: decorator
+@inline const ADDS_MAX: u32 = 1 << 28;
+
+export function clear(chunks: usize): void {
+  memory.fill(chunks, 0, CHUNKS_BYTES);
+}
+
+/** Adds (or with sign = −1 subtracts) v·2^shift, shift < 32, at the chunk. */
+// @ts-ignore: decorator
+@inline function addShifted(chunk: usize, v: u64, shift: u64, sign: i64): void {
+  const low = (v & LOW32) << shift;
+  const high = (v >> 32) << shift;
+  store<i64>(chunk, load<i64>(chunk) + ((<i64>(low & LOW32) ^ sign) - sign));
+  store<i64>(chunk, load<i64>(chunk, 8) + ((<i64>((low >> 32) + (high & LOW32)) ^ sign) - sign), 8);
+  store<i64>(chunk, load<i64>(chunk, 16) + ((<i64>(high >> 32) ^ sign) - sign), 16);
+}
+
+// @ts-ignore: decorator
+@inline function field(bits: u64): u32 {
+  return <u32>(bits >> 52) & 0x7ff;
+}
+
+/** The integer m of a finite x = ±m·2^(max(field, 1) − 1075). */
+// @ts-ignore: decorator
+@inline function mantissa(bits: u64): u64 {
+  return (bits & 0xfffffffffffff) | (<u64>(field(bits) != 0) << 52);
+}
+
+/** Adds a finite x. */
+// @ts-ignore: decorator
+@inline export function addNumber(chunks: usize, x: f64): void {
+  const bits = reinterpret<u64>(x);
+  const position = max(field(bits), 1) - 1075 - LOWEST;
+  addShifted(chunks + ((position >> 5) << 3), mantissa(bits), position & 31, <i64>bits >> 63);
+}
+
+/** Adds the exact product of finite w and x, an integer of up to 106 bits. */
+// @ts-ignore: decorator
+@inline export function addProduct(chunks: usize, w: f64, x: f64): void {
+  const a = reinterpret<u64>(w);
+  const b = reinterpret<u64>(x);
+  const sign = <i64>(a ^ b) >> 63;
+  const position = max(field(a), 1) + max(field(b), 1) - 2150 - LOWEST;
+  const chunk = chunks + ((position >> 5) << 3);
+  const shift = <u64>(position & 31);
+  const m = mantissa(a), n = mantissa(b);
+  const ml = m & LOW32, mh = m >> 32, nl = n & LOW32, nh = n >> 32;
+  addShifted(chunk, ml * nl, shift, sign);
+  addShifted(chunk + 8, ml * nh + mh * nl, shift, sign);
+  addShifted(chunk + 16, mh * nh, shift, sign);
+}
+
+/** Brings every chunk but the last into 0 … 2^32 − 1; the last then has the sign of the whole. */
+function carry(chunks: usize): i64 {
+  let over: i64 = 0;
+  const last = chunks + CHUNKS_BYTES - 8;
+  for (; chunks < last; chunks += 8) {
+    const v = load<i64>(chunks) + over;
+    store<i64>(chunks, v & LOW32);
+    over = v >> 32;
+  }
+  over += load<i64>(last);
+  store<i64>(last, over);
+  return over;
+}
+
+/** RN of the whole: ties to even, gradual underflow, ±Infinity beyond the largest number; zero is +0. Negative sums are negated in place. */
+export function round(chunks: usize): f64 {
+  let sign: u64 = 0;
+  if (carry(chunks) < 0) {
+    sign = 1 << 63;
+    for (let i: u32 = 0; i < CHUNKS_BYTES; i += 8) store<i64>(chunks + i, -load<i64>(chunks + i));
+    carry(chunks);
+  }
+  let top: i32 = CHUNKS - 1;
+  while (top >= 0 && load<u64>(chunks + (top << 3)) == 0) top--;
+  if (top < 0) return 0;
+  // The bit before the highest, then the lowest bit that the result can hold; positions count from 2^LOWEST.
+  const highest = (top << 5) + 63 - <i32>clz(load<u64>(chunks + (top << 3)));
+  if (highest + LOWEST > 1023) return reinterpret<f64>(sign | 0x7ff0000000000000);
+  const lowest = max(highest - 52, -1074 - LOWEST);
+  const chunk = chunks + ((lowest >> 5) << 3);
+  const shift = <u64>(lowest & 31);
+  const low = load<u64>(chunk) | (load<u64>(chunk, 8) << 32);
+  let m = low >> shift;
+  if (shift) m |= load<u64>(chunk, 16) << (64 - shift);
+  m &= (1 << 53) - 1;
+  // lowest ≥ 1074, so there are bits below it.
+  const half = lowest - 1;
+  const rest = chunks + ((half >> 5) << 3);
+  const mask = <u64>1 << (half & 31);
+  if (load<u64>(rest) & mask) {
+    let sticky = (m & 1) | (load<u64>(rest) & (mask - 1));
+    for (let p = chunks; !sticky && p < rest; p += 8) sticky = load<u64>(p);
+    if (sticky) m++;
+  }
+  // With m's own bit 52 the sum of the two is the bit pattern: subnormals, carries into the exponent and Infinity included.
+  return reinterpret<f64>(sign | ((<u64>(lowest + LOWEST + 1074) << 52) + m));
+}
+
+// ---- Error-free steps --------------------------------------------------------------------------------------------------
+
+/** s = RN(a + b) is given: a + b − s, exactly (Knuth's TwoSum). NaN where something overflowed. */
+// @ts-ignore: decorator
+@inline export function sumError(a: v128, b: v128, s: v128): v128 {
+  const t = f64x2.sub(s, a);
+  return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t));
+}
+
+// @ts-ignore: decorator
+@inline function sumErrorOf(a: f64, b: f64, s: f64): f64 {
+  const t = s - a;
+  return (a - (s - t)) + (b - t);
+}
+
+/** The upper 26 bits of a (Veltkamp). NaN from 2^997 on. */
+// @ts-ignore: decorator
+@inline function upper(a: v128): v128 {
+  const c = f64x2.mul(a, f64x2.splat(134217729));
+  return f64x2.sub(c, f64x2.sub(c, a));
+}
+
+/** p = RN(x·w) is given: x·w − p (Dekker), exactly if nothing underflows. x is of type T: up to 26 bits of it need no split. */
+// @ts-ignore: decorator
+@inline export function productError<T>(x: v128, w: v128, p: v128): v128 {
+  const wh = upper(w);
+  const wl = f64x2.sub(w, wh);
+  if (isNarrow<T>()) return f64x2.add(f64x2.sub(f64x2.mul(x, wh), p), f64x2.mul(x, wl));
+  const xh = upper(x);
+  const xl = f64x2.sub(x, xh);
+  const e = f64x2.add(f64x2.add(f64x2.sub(f64x2.mul(xh, wh), p), f64x2.mul(xh, wl)), f64x2.mul(xl, wh));
+  return f64x2.add(e, f64x2.mul(xl, wl));
+}
+
+// @ts-ignore: decorator
+@inline export function isNarrow<T>(): bool {
+  return isFloat<T>() ? sizeof<T>() == 4 : sizeof<T>() < 4;
+}
+
+// @ts-ignore: decorator
+@inline export function swapLanes(v: v128): v128 {
+  return v128.shuffle<f64>(v, v, 1, 0);
+}
+
+// ---- Children ----------------------------------------------------------------------------------------------------------
+
+/** (x[0], y[0]). */
+// @ts-ignore: decorator
+@inline export function oneOfEach<T>(x: usize, y: usize): v128 {
+  if (isFloat<T>()) {
+    if (sizeof<T>() == 8) return v128.load64_lane(y, v128.load64_zero(x), 1);
+    return f64x2.promote_low_f32x4(v128.load32_lane(y, v128.load32_zero(x), 1));
+  }
+  return f64x2.replace_lane(f64x2.splat(<f64>load<T>(x)), 1, <f64>load<T>(y));
+}
+
+/** Whether F is a sum of products; else it is a sum of children, or of the weights of some. */
+// @ts-ignore: decorator
+@inline function hasProducts<F>(): bool {
+  return idof<F>() == idof<WeightedSum>() || idof<F>() == idof<WeightedSumSkip>();
+}
+
+/** What is added, or the first factor of it. */
+// @ts-ignore: decorator
+@inline function addend<F>(x: v128, w: v128): v128 {
+  if (idof<F>() == idof<WeightSkip>()) return v128.and(w, isNumber(x));
+  if (idof<F>() == idof<SumSkip>() || idof<F>() == idof<WeightedSumSkip>()) return v128.and(x, isNumber(x));
+  return x;
+}
+
+/** The second factor. Beside a skipped child it is +0: the weight may be infinite. */
+// @ts-ignore: decorator
+@inline function factor<F>(x: v128, w: v128): v128 {
+  return idof<F>() == idof<WeightedSumSkip>() ? v128.and(w, isNumber(x)) : w;
+}
+
+/** One child: addend and factor as above. */
+// @ts-ignore: decorator
+@inline function addendOf<F, T>(x: usize, w: usize): f64 {
+  const v = <f64>load<T>(x);
+  if (idof<F>() == idof<WeightSkip>()) return v == v ? load<f64>(w) : 0;
+  if (idof<F>() == idof<SumSkip>() || idof<F>() == idof<WeightedSumSkip>()) return v == v ? v : 0;
+  return v;
+}
+
+// @ts-ignore: decorator
+@inline function factorOf<F, T>(x: usize, w: usize): f64 {
+  if (idof<F>() == idof<WeightedSumSkip>()) {
+    const v = <f64>load<T>(x);
+    if (v != v) return 0;
+  }
+  return load<f64>(w);
+}
+
+// ---- Stage 1 -----------------------------------------------------------------------------------------------------------
+
+/** n < 2^31 children: the bound below holds with room (n·2^-53 ≪ 1). */
+// @ts-ignore: decorator
+@inline const BOUND: f64 = 4.440892098500626e-16; // 2^-51
+// @ts-ignore: decorator
+@inline const TINY: f64 = 3.952525166729972e-323; // 2^-1071
+
+/**
+ * Two lanes walk from x and y (and v and w) over `steps` children each; `a` and `b` are an addend and factor to begin with.
+ * Per lane, exactly s + c = the sum so far but for c's roundings, which the third keeps an account of:
+ *   products: r += |c|, and the result is accepted if it is the same at both ends of the error bound (the rounding test);
+ *   no products: r |= what c's additions lost, and the result is accepted if that is nothing.
+ * `join`: both lanes belong to one row; else each is a row. Returns the results; NaN is doubt.
+ */
+// @ts-ignore: decorator
+@inline function doubleDouble<F, T>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
+  let s = a, c = f64x2.splat(0), r = f64x2.splat(0);
+  if (hasProducts<F>()) {
+    s = f64x2.mul(a, b);
+    c = productError<T>(a, b, s);
+    r = f64x2.abs(c);
+  }
+  for (; steps; steps--) {
+    const children = oneOfEach<T>(x, y);
+    const weights = readsWeights<F>() ? oneOfEach<f64>(v, w) : children;
+    const p = addend<F>(children, weights);
+    if (hasProducts<F>()) {
+      const q = factor<F>(children, weights);
+      const product = f64x2.mul(p, q);
+      const sum = f64x2.add(s, product);
+      c = f64x2.add(c, f64x2.add(sumError(s, product, sum), productError<T>(p, q, product)));
+      r = f64x2.add(r, f64x2.abs(c));
+      s = sum;
+    } else {
+      const sum = f64x2.add(s, p);
+      const t = sumError(s, p, sum);
+      const lower = f64x2.add(c, t);
+      r = v128.or(r, sumError(c, t, lower));
+      c = lower;
+      s = sum;
+    }
+    x += sizeof<T>();
+    y += sizeof<T>();
+    if (readsWeights<F>()) {
+      v += 8;
+      w += 8;
+    }
+  }
+  if (join) {
+    const s1 = swapLanes(s), c1 = swapLanes(c);
+    const sum = f64x2.add(s, s1), t = sumError(s, s1, sum);
+    const lower = f64x2.add(c, c1), all = f64x2.add(lower, t);
+    r = hasProducts<F>()
+      ? f64x2.add(f64x2.add(r, swapLanes(r)), f64x2.abs(lower))
+      : v128.or(v128.or(r, swapLanes(r)), v128.or(sumError(c, c1, lower), sumError(lower, t, all)));
+    s = sum;
+    c = all;
+  }
+  if (hasProducts<F>()) {
+    const high = f64x2.add(s, c), low = sumError(s, c, high);
+    r = f64x2.add(r, f64x2.add(f64x2.abs(c), f64x2.abs(low)));
+    const bound = f64x2.add(f64x2.mul(r, f64x2.splat(BOUND)), f64x2.splat(<f64>n * TINY));
+    const least = f64x2.add(high, f64x2.sub(low, bound)), most = f64x2.add(high, f64x2.add(low, bound));
+    // A NaN compares unequal; an infinity becomes NaN by Inf − Inf.
+    return v128.or(f64x2.add(least, f64x2.sub(least, least)), f64x2.ne(least, most));
+  }
+  // Any bit of r but its signs: something was lost. All ones are a NaN.
+  return v128.or(f64x2.add(f64x2.add(s, c), f64x2.splat(0)), i64x2.ne(i64x2.shl(r, 1), i64x2.splat(0)));
+}
+
+/** One row of n ≥ 1 children. */
+// @ts-ignore: decorator
+@inline function doubleDoubleRow<F, T>(x: usize, w: usize, n: u32): f64 {
+  const steps = n >> 1;
+  let a = f64x2.splat(0), b = f64x2.splat(0);
+  if (n & 1) {
+    // An odd row's last child starts the first lane.
+    const end = (n - 1) * sizeof<T>();
+    a = f64x2.replace_lane(a, 0, addendOf<F, T>(x + end, w + (n - 1) * 8));
+    if (hasProducts<F>()) b = f64x2.replace_lane(b, 0, factorOf<F, T>(x + end, w + (n - 1) * 8));
+  }
+  return f64x2.extract_lane(doubleDouble<F, T>(x, x + steps * sizeof<T>(), w, w + steps * 8, steps, a, b, n, true), 0);
+}
+
+// ---- Stages 2 and 3 ----------------------------------------------------------------------------------------------------
+
+/** RN(a + b + c) (Boldo and Melquiond 2008: the middle sum is rounded to odd). */
+// @ts-ignore: decorator
+@inline function sumOfThree(a: f64, b: f64, c: f64): f64 {
+  const uh = b + c, ul = sumErrorOf(b, c, uh);
+  const th = a + uh, tl = sumErrorOf(a, uh, th);
+  let v = tl + ul;
+  const rest = sumErrorOf(tl, ul, v);
+  if (rest != 0) {
+    const bits = reinterpret<i64>(v);
+    if (!(bits & 1)) v = reinterpret<f64>(bits + (rest > 0 == v > 0 ? 1 : -1));
+  }
+  return th + v;
+}
+
+/** Below this a product's error may not be a float64: its lowest bit lies 105 bits under the highest. */
+// @ts-ignore: decorator
+@inline const PRODUCT_MIN: f64 = 1.0261342003245941e-289; // 2^-960
+
+/** The sum as three terms, or NaN if one step was inexact. */
+// @ts-ignore: decorator
+@inline function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
+  let s: f64 = 0, c: f64 = 0, d: f64 = 0, lost = false;
+  for (; n; n--) {
+    const a = addendOf<F, T>(x, w);
+    let p = a;
+    if (hasProducts<F>()) {
+      const b = factorOf<F, T>(x, w);
+      p = a * b;
+      if (abs(p) < PRODUCT_MIN && a != 0 && b != 0) return NaN;
+      const e = f64x2.extract_lane(productError<T>(f64x2.splat(a), f64x2.splat(b), f64x2.splat(p)), 0);
+      const lower = c + e;
+      const rest = sumErrorOf(c, e, lower);
+      const lowest = d + rest;
+      lost = lost || sumErrorOf(d, rest, lowest) != 0;
+      c = lower;
+      d = lowest;
+    }
+    const sum = s + p;
+    const t = sumErrorOf(s, p, sum);
+    const lower = c + t;
+    const rest = sumErrorOf(c, t, lower);
+    const lowest = d + rest;
+    lost = lost || sumErrorOf(d, rest, lowest) != 0;
+    s = sum;
+    c = lower;
+    d = lowest;
+    x += sizeof<T>();
+    if (readsWeights<F>()) w += 8;
+  }
+  if (lost) return NaN;
+  const result = sumOfThree(s, c, d);
+  return result - result == 0 ? result + 0 : NaN;
+}
+
+/** Any row. Specials are classified by their IEEE product (clause 8). */
+// @ts-ignore: decorator
+@inline function superaccumulated<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
+  clear(chunks);
+  let special: f64 = 0; // the IEEE sum of the non-finite terms: NaN, an infinity, or 0 for none
+  while (n) {
+    const part = min(n, ADDS_MAX);
+    n -= part;
+    for (let i = part; i; i--) {
+      const a = addendOf<F, T>(x, w);
+      if (hasProducts<F>()) {
+        const b = factorOf<F, T>(x, w);
+        if (a - a == 0 && b - b == 0) addProduct(chunks, a, b);
+        else special += a * b;
+      } else {
+        if (a - a == 0) addNumber(chunks, a);
+        else special += a;
+      }
+      x += sizeof<T>();
+      if (readsWeights<F>()) w += 8;
+    }
+    if (n) carry(chunks);
+  }
+  return special == 0 ? round(chunks) : canonical(special);
+}
+
+/** Stages 2 and 3 of a row that stage 1 was in doubt about. */
+function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
+  const sum = threeTerms<F, T>(x, w, n);
+  return sum == sum ? sum : superaccumulated<F, T>(x, w, n, chunks);
+}
+
+// ---- Rows --------------------------------------------------------------------------------------------------------------
+
+/** Exact row of any length into out; returns 1 if stage 1 was in doubt. */
+// @ts-ignore: decorator
+@inline export function exactRow<F, T>(x: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
+  if (!isFloat<T>() && !hasProducts<F>()) {
+    store<f64>(out, <f64>integerSum<T>(x, n));
+    return 0;
+  }
+  // One addition or one product is its own exact rounding. A product that underflows keeps its sign; a zero factor gives +0.
+  if (n <= (hasProducts<F>() ? 1 : 2)) {
+    let sum: f64 = 0;
+    if (n) {
+      sum = addendOf<F, T>(x, w);
+      if (hasProducts<F>()) {
+        const b = factorOf<F, T>(x, w);
+        const p = sum * b;
+        sum = sum == 0 || b == 0 ? p + 0 : p;
+      } else if (n == 2) sum += addendOf<F, T>(x + sizeof<T>(), w + 8);
+    }
+    store<f64>(out, hasProducts<F>() ? (sum == sum ? sum : NaN) : canonical(sum));
+    return 0;
+  }
+  const sum = doubleDoubleRow<F, T>(x, w, n);
+  if (sum == sum) {
+    store<f64>(out, sum);
+    return 0;
+  }
+  store<f64>(out, settle<F, T>(x, w, n, chunks));
+  return 1;
+}
+
+/** Two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. Returns how many were in doubt. */
+// @ts-ignore: decorator
+@inline export function twoExactRows<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
+  const zero = f64x2.splat(0);
+  const sums = doubleDouble<F, T>(x, y, v, w, n, zero, zero, n, false);
+  v128.store(out, sums);
+  const doubts = f64x2.ne(sums, sums);
+  if (!v128.any_true(doubts)) return 0;
+  const which = i64x2.bitmask(doubts);
+  if (which & 1) store<f64>(out, settle<F, T>(x, v, n, chunks));
+  if (which & 2) store<f64>(out, settle<F, T>(y, w, n, chunks), 8);
+  return popcnt(which);
+}
+
+/** Whether rows of n children may go through twoExactRows. */
+// @ts-ignore: decorator
+@inline export function goTogether<F, T>(n: u32): bool {
+  return (isFloat<T>() || hasProducts<F>()) && n > 2;
+}
+
+// ---- Integers ----------------------------------------------------------------------------------------------------------
+
+/** Eight or sixteen narrow integers → four sums. */
+// @ts-ignore: decorator
+@inline function sumToFour<T>(v: v128): v128 {
+  if (sizeof<T>() == 2) return i32x4.extadd_pairwise_i16x8_s(v);
+  if (isSigned<T>()) return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
+  return i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v));
+}
+
+// @ts-ignore: decorator
+@inline function sumToTwo(four: v128): v128 {
+  return i64x2.add(i64x2.extend_low_i32x4_s(four), i64x2.extend_high_i32x4_s(four));
+}
+
+/** Σ x, exact in 64 bits for n < 2^31, so in any order. */
+// @ts-ignore: decorator
+@inline export function integerSum<T>(x: usize, n: u32): i64 {
+  const tail = (n * sizeof<T>()) & 15;
+  const end = x + n * sizeof<T>() - tail;
+  let two = i64x2.splat(0);
+  while (x < end) {
+    if (sizeof<T>() == 4) {
+      two = i64x2.add(two, sumToTwo(v128.load(x)));
+      x += 16;
+    } else {
+      // 4096 vectors of two i16 per lane stay below 2^29.
+      const stop = end - x > 65536 ? x + 65536 : end;
+      let four = i32x4.splat(0);
+      for (; x < stop; x += 16) four = i32x4.add(four, sumToFour<T>(v128.load(x)));
+      two = i64x2.add(two, sumToTwo(four));
+    }
+  }
+  if (tail) {
+    const rest = v128.and(v128.load(x), firstBytes(tail));
+    two = i64x2.add(two, sumToTwo(sizeof<T>() == 4 ? rest : sumToFour<T>(rest)));
+  }
+  return i64x2.extract_lane(two, 0) + i64x2.extract_lane(two, 1);
+}
