@@ -127,112 +127,172 @@ function boundLevel(fitted: Fitted, index: number, data: TypedData, below: Balls
   return balls;
 }
 
-/** Reads the children of one node after the other: balls of the level below, or leaves as they are stored. */
+/** Children that are read at a time: six arrays of them stay in the second-level cache, and most nodes fit and are read once. */
+const CHUNK = 2048;
+
+/** The children of one node, read chunk by chunk: balls of the level below, or leaves as they are stored. */
 class Children {
-  /** The child that {@link read} stands on. */
-  centre = 0;
-  radius = 0;
-  error = 0;
-  weight = 1;
+  /** The kept children of the chunk. */
+  readonly centre: Float64Array;
+  readonly radius: Float64Array;
+  readonly error: Float64Array;
+  readonly weight: Float64Array;
   /** |the weight as stored − the weight|. */
-  drift = 0;
-  /** The node: its plane, its first child and the end of its last, and how many are kept. */
-  plane = 0;
+  readonly drift: Float64Array;
+  /** Which child of the level, and which ball of the level below, stands there. */
+  readonly #child: Uint32Array;
+  readonly #level: FittedLevel;
+  readonly #skip: boolean;
+  readonly #data: TypedData;
+  readonly #below: Balls | undefined;
+  readonly #arithmetic: Arithmetic;
+  #plane = 0;
+  /** The first child of the chunk in the arrays, how many it keeps, and the sum of their errors and drifts. */
+  #loaded = -1;
+  #read = 0;
+  #errors = 0;
   start = 0;
   end = 0;
+  /** How many children of the node are kept, and the kept records below it. */
   n = 0;
-  /** The kept records below the node. */
   records = 0;
   /** 0 if every error and drift is finite, else +Infinity or NaN: what the node's bound must be. */
   doubt = 0;
-  readonly weighted: boolean;
-  private readonly level: FittedLevel;
-  private readonly skip: boolean;
-  private readonly data: TypedData;
-  private readonly below: Balls | undefined;
-  private readonly arithmetic: Arithmetic;
 
   constructor(level: FittedLevel, skip: boolean, data: TypedData, below: Balls | undefined, arithmetic: Arithmetic) {
-    this.level = level;
-    this.skip = skip;
-    this.data = data;
-    this.below = below;
-    this.arithmetic = arithmetic;
-    this.weighted = level.weights.form !== "none";
+    this.#level = level;
+    this.#skip = skip;
+    this.#data = data;
+    this.#below = below;
+    this.#arithmetic = arithmetic;
+    const make = (): Float64Array => new Float64Array(Math.min(CHUNK, level.children));
+    this.centre = make();
+    this.radius = make();
+    this.error = make();
+    this.weight = make().fill(1);
+    this.drift = make();
+    this.#child = new Uint32Array(this.centre.length);
+  }
+
+  get weighted(): boolean {
+    return this.#level.weights.form !== "none";
   }
 
   /** Goes to a node and counts its children. */
   enter(plane: number, start: number, end: number): void {
-    this.plane = plane;
+    this.#plane = plane;
     this.start = start;
     this.end = end;
     this.n = 0;
     this.records = 0;
     this.doubt = 0;
-    for (let child = start; child < end; child++) {
-      if (!this.read(child)) continue;
-      this.n++;
-      this.records += this.recordsOf(child);
-      const size = this.error + this.drift;
-      if (!(size < Number.POSITIVE_INFINITY)) this.doubt += size; // NaN, once there, stays
+    this.#loaded = -1;
+    for (let from = start; from < end; from += CHUNK) {
+      const n = this.read(from);
+      // A sum that overflows though each is finite counts as infinite, which claims less.
+      if (!Number.isFinite(this.#errors)) this.doubt += this.#worst(n);
+      this.n += n;
+      this.records += this.#recordsBelow(n);
     }
   }
 
-  /** Reads a child; false if it is skipped. */
-  read(child: number): boolean {
-    const { below } = this;
-    if (below === undefined) {
-      const x = this.data[child]!;
-      if (this.skip && x !== x) return false;
-      this.centre = x;
-      this.error = storageError(x, this.arithmetic);
-    } else {
-      const at = this.at(child);
-      if (below.absent[at] === 1) return false;
-      this.centre = below.centre[at]!;
-      this.radius = below.radius[at]!;
-      this.error = below.error[at]!;
-    }
+  /** Reads the kept ones of the children `from` … `from + CHUNK − 1` of the node; gives how many they are. */
+  read(from: number): number {
+    if (from === this.#loaded) return this.#read;
+    const to = Math.min(from + CHUNK, this.end);
+    const n = this.#below === undefined ? this.#readLeaves(from, to) : this.#readBalls(this.#below, from, to);
     if (this.weighted) {
-      this.weight = this.weightOf(child);
-      this.drift = storageError(this.weight, this.arithmetic);
+      this.#readWeightsOf(n);
+      this.#errors += storageErrors(this.drift, this.weight, n, this.#arithmetic);
     }
-    return true;
+    this.#loaded = from;
+    this.#read = n;
+    return n;
   }
 
-  /** Reads a child's weight as if it were a value of weight 1. */
-  readWeight(child: number): boolean {
-    if (!this.read(child)) return false;
-    this.centre = this.weight;
-    this.radius = 0;
-    this.error = this.drift;
-    this.weight = 1;
-    this.drift = 0;
-    return true;
-  }
-
-  private at(child: number): number {
-    return this.below!.planes > 1 ? this.plane * this.level.children + child : child;
-  }
-
-  private recordsOf(child: number): number {
-    return this.below === undefined ? 1 : this.below.records[this.at(child)]!;
-  }
-
-  private weightOf(child: number): number {
-    const { weights } = this.level;
-    switch (weights.form) {
-      case "none":
-        return 1;
-      case "shared":
-        return weights.values[child - this.start]!;
-      case "perNode":
-        return weights.values[child % weights.values.length]!;
-      case "matrix":
-        return weights.values[this.plane * weights.extent + child - this.start]!;
-      case "count":
-        return this.recordsOf(child);
+  /** As {@link read}, of the weights as if they were values of weight 1. */
+  readWeights(from: number): number {
+    const n = this.read(from);
+    this.#loaded = -1; // what follows overwrites the chunk
+    const { centre, radius, error, weight, drift } = this;
+    for (let i = 0; i < n; i++) {
+      centre[i] = weight[i]!;
+      radius[i] = 0;
+      error[i] = drift[i]!;
+      weight[i] = 1;
+      drift[i] = 0;
     }
+    return n;
+  }
+
+  #readLeaves(from: number, to: number): number {
+    const { centre, error } = this;
+    const child = this.#child;
+    const data = this.#data;
+    const skip = this.#skip;
+    let n = 0;
+    for (let c = from; c < to; c++) {
+      const x = data[c]!;
+      if (skip && x !== x) continue;
+      centre[n] = x;
+      child[n++] = c;
+    }
+    this.#errors = storageErrors(error, centre, n, this.#arithmetic);
+    return n;
+  }
+
+  #readBalls(below: Balls, from: number, to: number): number {
+    const shift = this.#shift(below);
+    let n = 0;
+    let errors = 0;
+    for (let c = from; c < to; c++) {
+      if (below.absent[shift + c] === 1) continue;
+      this.centre[n] = below.centre[shift + c]!;
+      this.radius[n] = below.radius[shift + c]!;
+      this.error[n] = below.error[shift + c]!;
+      errors += this.error[n]!;
+      this.#child[n++] = c;
+    }
+    this.#errors = errors;
+    return n;
+  }
+
+  /** Where the plane of this node begins in the level below. */
+  #shift(below: Balls): number {
+    return below.planes > 1 ? this.#plane * this.#level.children : 0;
+  }
+
+  #recordsBelow(n: number): number {
+    const below = this.#below;
+    if (below === undefined) return n;
+    const shift = this.#shift(below);
+    let records = 0;
+    for (let i = 0; i < n; i++) records += below.records[shift + this.#child[i]!]!;
+    return records;
+  }
+
+  #readWeightsOf(n: number): void {
+    const { weight } = this;
+    const child = this.#child;
+    const { weights } = this.#level;
+    if (weights.form === "count") {
+      const below = this.#below;
+      const shift = below === undefined ? 0 : this.#shift(below);
+      for (let i = 0; i < n; i++) weight[i] = below === undefined ? 1 : below.records[shift + child[i]!]!;
+    } else if (weights.form === "perNode") {
+      const { values } = weights;
+      for (let i = 0; i < n; i++) weight[i] = values[child[i]! % values.length]!;
+    } else if (weights.form !== "none") {
+      const { values } = weights;
+      const first = weights.form === "matrix" ? this.#plane * weights.extent - this.start : -this.start;
+      for (let i = 0; i < n; i++) weight[i] = values[first + child[i]!]!;
+    }
+  }
+
+  /** NaN if an error or drift of the chunk is NaN, else +Infinity. */
+  #worst(n: number): number {
+    for (let i = 0; i < n; i++) if (Number.isNaN(this.error[i]!) || Number.isNaN(this.drift[i]!)) return Number.NaN;
+    return Number.POSITIVE_INFINITY;
   }
 }
 
@@ -283,17 +343,19 @@ function linear(out: Ball, children: Children, sums: Rounding["sums"], arithmeti
   let spans = 0; // Σ|w|·radius
   let inherited = 0;
   let stored = 0; // ≥ Σ|ŵ|·|x̂|
-  for (let child = start; child < end; child++) {
-    if (!(ofWeights ? children.readWeight(child) : children.read(child))) continue;
-    const { centre, radius, error, weight, drift } = children;
-    const w = Math.abs(weight);
-    const c = Math.abs(centre);
-    const computed = c + radius + error;
-    value += weight * centre;
-    size += w * c;
-    spans += w * radius;
-    inherited += w * error + drift * computed;
-    stored += (w + drift) * computed;
+  const { centre, radius, error, weight, drift } = children;
+  for (let from = start; from < end; from += CHUNK) {
+    const read = ofWeights ? children.readWeights(from) : children.read(from);
+    for (let i = 0; i < read; i++) {
+      const w = Math.abs(weight[i]!);
+      const c = Math.abs(centre[i]!);
+      const computed = c + radius[i]! + error[i]!;
+      value += weight[i]! * centre[i]!;
+      size += w * c;
+      spans += w * radius[i]!;
+      inherited += w * error[i]! + drift[i]! * computed;
+      stored += (w + drift[i]!) * computed;
+    }
   }
   size = up(size, n);
   stored = up(stored, n);
@@ -339,11 +401,14 @@ function extreme(out: Ball, kind: "min" | "max", children: Children): void {
   let value = kind === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   let radius = 0;
   let error = 0;
-  for (let child = start; child < end; child++) {
-    if (!children.read(child)) continue;
-    value = kind === "min" ? Math.min(value, children.centre) : Math.max(value, children.centre);
-    radius = Math.max(radius, children.radius);
-    error = Math.max(error, children.error);
+  for (let from = start; from < end; from += CHUNK) {
+    const read = children.read(from);
+    for (let i = 0; i < read; i++) {
+      const x = children.centre[i]!;
+      value = kind === "min" ? Math.min(value, x) : Math.max(value, x);
+      radius = Math.max(radius, children.radius[i]!);
+      error = Math.max(error, children.error[i]!);
+    }
   }
   set(out, value, radius, error);
 }
@@ -365,22 +430,25 @@ function spread(out: Ball, ddof: number, children: Children, rounding: Rounding,
   let spans = 0;
   let computed = 0; // ≥ Σd̂²
   let wrongs = 0;
-  for (let child = start; child < end; child++) {
-    if (!children.read(child)) continue;
-    const { radius, error } = children;
-    const d = children.centre - mean.centre;
-    value += d * d;
-    const real = (Math.abs(d) + radius + mean.radius) * (1 + 2 ** -50); // ≥ |x* − mean*|
-    const off = radius + mean.radius + CENTRE.unit * (real + radius + mean.radius) + CENTRE.smallest;
-    spans += 2 * real * off + off * off;
-    squares += (real + off) * (real + off);
-    if (twoPass) {
-      const rounded = unit * (real + error + mean.error) + 2 * smallest;
-      const wrong = error + mean.error + rounded;
-      wrongs += 2 * real * (error + rounded) + wrong * wrong;
-      computed += (real + wrong) * (real + wrong);
-    } else {
-      wrongs += 2 * real * error + error * error;
+  for (let from = start; from < end; from += CHUNK) {
+    const read = children.read(from);
+    for (let i = 0; i < read; i++) {
+      const radius = children.radius[i]!;
+      const error = children.error[i]!;
+      const d = children.centre[i]! - mean.centre;
+      value += d * d;
+      const real = (Math.abs(d) + radius + mean.radius) * (1 + 2 ** -50); // ≥ |x* − mean*|
+      const off = radius + mean.radius + CENTRE.unit * (real + radius + mean.radius) + CENTRE.smallest;
+      spans += 2 * real * off + off * off;
+      squares += (real + off) * (real + off);
+      if (twoPass) {
+        const rounded = unit * (real + error + mean.error) + 2 * smallest;
+        const wrong = error + mean.error + rounded;
+        wrongs += 2 * real * (error + rounded) + wrong * wrong;
+        computed += (real + wrong) * (real + wrong);
+      } else {
+        wrongs += 2 * real * error + error * error;
+      }
     }
   }
   const radius = up(spans + gamma(n + 1, CENTRE.unit) * squares + 2 * n * CENTRE.smallest, n);
@@ -402,14 +470,20 @@ function settle(ball: Ball, arithmetic: Arithmetic, last: boolean): void {
   if (tiny && !exactZero && !last && arithmetic.storage === "f32") ball.error = up(ball.error + arithmetic.smallest, 2);
 }
 
-/** |x as stored − x|: the rounding to float32, and all of x where it may be read as zero. NaN for what is no real number. */
-function storageError(x: number, { storage, smallest }: Arithmetic): number {
-  if (!Number.isFinite(x)) return Number.NaN;
-  if (storage === "f64") return 0;
-  const stored = Math.fround(x);
-  const size = Math.abs(stored);
-  // The difference is exact: both are multiples of x's last place, and it is smaller than x.
-  return Math.abs(stored - x) + (size < smallest ? size : 0);
+/**
+ * |x as stored − x| for n numbers, and their sum: the rounding to float32, and all of x where it may be read as zero. NaN for
+ * what is no real number, +Infinity beyond float32. The difference is exact: a multiple of x's last place, smaller than x.
+ */
+function storageErrors(out: Float64Array, x: Float64Array, n: number, { storage, smallest }: Arithmetic): number {
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    const stored = storage === "f32" ? Math.fround(x[i]!) : x[i]!;
+    const size = Math.abs(stored);
+    const error = Math.abs(stored - x[i]!) + (storage === "f32" && size < smallest ? size : 0);
+    out[i] = error;
+    total += error;
+  }
+  return total;
 }
 
 function set(ball: Ball, centre: number, radius: number, error: number): void {

@@ -49,6 +49,11 @@ export function roundRatio(num: bigint, den: bigint, exponent: number): number {
   return sign * Number(q) * 2 ** low * 2 ** (e - low);
 }
 
+/** Every NaN with the bits 0x7ff8000000000000 (clause 8): hardware makes others. */
+export function canonical(x: number): number {
+  return x === x ? x : Number.NaN;
+}
+
 /** The exact sum of float64 values and products; `value()` rounds it once. */
 export class ExactSum {
   #m = 0n;
@@ -116,7 +121,7 @@ export function exactQuotient(numerator: ExactSum, denominator: ExactSum): numbe
   const n = numerator.scaled();
   const d = denominator.scaled();
   if (numerator.special() !== undefined || denominator.special() !== undefined || d.m === 0n)
-    return numerator.value() / denominator.value();
+    return canonical(numerator.value() / denominator.value());
   return d.m > 0n ? roundRatio(n.m, d.m, n.e - d.e) : roundRatio(-n.m, -d.m, n.e - d.e);
 }
 

@@ -2,7 +2,7 @@
  * Level f of rows: sixteen float64 lanes over blocks of 4096 children (contract clause 2), stated in plain loops.
  * The SIMD kernels in assembly/ must give these bits.
  */
-import { ExactSum } from "./exact.ts";
+import { canonical, ExactSum } from "./exact.ts";
 
 /** Float64 lanes of a block. Lane j takes the children i ≡ j (mod 16). */
 export const LANES = 16;
@@ -24,9 +24,4 @@ export function laneSum(n: number, term: (i: number) => number): number {
   const sum = new ExactSum();
   for (let start = 0; start < n; start += BLOCK) sum.add(laneBlock(Math.min(BLOCK, n - start), (i) => term(start + i)));
   return sum.value();
-}
-
-/** Every NaN with the bits 0x7ff8000000000000 (clause 8): hardware makes others. */
-export function canonical(x: number): number {
-  return x === x ? x : Number.NaN;
 }

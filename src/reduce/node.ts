@@ -2,8 +2,8 @@
  * What one node's value is, for each built-in reduction: contract clauses 2, 3, 6–8, 10 and 11 in plain loops.
  * The reference backend is this file in a loop; every other backend is compared with it.
  */
-import { ExactSum, exactQuotient, exactVariance } from "./exact.ts";
-import { canonical, laneSum } from "./lanes.ts";
+import { canonical, ExactSum, exactQuotient, exactVariance } from "./exact.ts";
+import { laneSum } from "./lanes.ts";
 import type { BuiltIn } from "./reductions.ts";
 
 /** How the sums of a level are made. */

@@ -1,6 +1,7 @@
 /** One node of a user's reduction: index order, merged left to right on the 4096-child grid (contract clause 13). */
 import { FourfoldError } from "../errors.ts";
-import { BLOCK, canonical } from "./lanes.ts";
+import { canonical } from "./exact.ts";
+import { BLOCK } from "./lanes.ts";
 import type { ReductionDefinition } from "./reductions.ts";
 
 /** Where a node stands, for the error of a reduction that throws. */

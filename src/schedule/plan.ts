@@ -80,7 +80,7 @@ export interface PlanRequest {
 }
 
 /** What runs where: a plain value. */
-export interface PlanData extends Omit<PlanRequest, "strata" | "keep" | "limits"> {
+export interface PlanData extends Omit<PlanRequest, "strata" | "limits"> {
   readonly phases: readonly Phase[];
   /** Which strata are stored whole. */
   readonly stored: readonly boolean[];
@@ -88,9 +88,9 @@ export interface PlanData extends Omit<PlanRequest, "strata" | "keep" | "limits"
 
 /** Makes a plan. Pure. */
 export function makePlan(request: PlanRequest): PlanData {
-  const { strata, keep, limits: _, ...told } = request;
+  const { strata, limits: _, ...told } = request;
   const last = strata.length - 1;
-  const stored = strata.map((stratum, s) => s === last || (!stratum.blocks && keep[stratum.level] === true));
+  const stored = strata.map((stratum, s) => s === last || (!stratum.blocks && request.keep[stratum.level] === true));
   const phases: Phase[] = [];
   for (let from = -1; from < last; ) {
     const phase = from === -1 && request.placement === "foreign array" ? foreignPhase(request) : residentPhase(request, from);
@@ -157,18 +157,18 @@ export function explain(plan: PlanData): string {
   const n = (value: number): string => value.toLocaleString("en-US");
   const plural = (count: number, noun: string): string => `${n(count)} ${noun}${count === 1 ? "" : "s"}`;
   const shape = plan.shape.length === 0 ? "one number" : `shape [${plan.shape.join(", ")}]`;
-  const levels = plan.levels.map(
-    ({ name, reduction, nodes, extent, callerOnly }) =>
-      `${name}: ${reduction} over ${plural(nodes, "node")}${extent === undefined ? "" : ` of ${n(extent)}`}${callerOnly ? " (on the calling thread: the reduction has no module)" : ""}`,
-  );
-  const [first] = plan.phases;
   const passes = plan.phases.map(({ where, parts }) => `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : "the calling thread"}`);
-  const firstLevels = first ? levelsUpTo(plan, first.to) : plan.levels.length;
+  const fused = levelsUpTo(plan, plan.phases[0]?.to ?? 0);
+  const levels = plan.levels.map(({ name, reduction, nodes, extent, callerOnly }, i) => {
+    const size = extent === undefined ? "" : ` of ${n(extent)}`;
+    const notes = [...(i > 0 && i < fused ? ["in the same pass"] : []), ...(callerOnly ? ["on the calling thread: the reduction has no module"] : [])];
+    return `${name}: ${reduction} over ${plural(nodes, "node")}${size}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
+  });
   const rows: [string, string[]][] = [
     ["init", [`${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`, `backend ${plan.backend}: ${plan.reason}`]],
     ["distribute", passes],
-    ["process", levels.slice(0, firstLevels)],
-    ["aggregate", levels.slice(firstLevels)],
+    ["process", levels.slice(0, 1)],
+    ["aggregate", levels.slice(1)],
     ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`]],
   ];
   return rows.map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`).join("\n");

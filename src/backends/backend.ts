@@ -1,0 +1,28 @@
+/** What a backend does: it runs a fitted chain on leaves and gives back levels. It knows nothing of files, keys or streams. */
+import type { LevelValues } from "../reduce/result.ts";
+import type { Accuracy, Progress, TypedData } from "../types.ts";
+
+/** What a run may be told beside its data. */
+export interface RunContext {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** The levels of one run, innermost first; undefined where a level was not kept. And what the run took, in milliseconds. */
+export interface RunOutput {
+  readonly levels: readonly (LevelValues | undefined)[];
+  readonly processMs: number;
+  readonly aggregateMs: number;
+}
+
+/** A fitted chain, prepared once for data of one dtype and length. */
+export interface Executable {
+  /** Runs on the calling thread until it is done; undefined where the backend has no synchronous way. */
+  readonly runSync: ((data: TypedData) => RunOutput) | undefined;
+  run(data: TypedData, context: RunContext): Promise<RunOutput>;
+  /** Gives back what preparing took. */
+  close(): void;
+}
+
+/** The accuracies a backend can keep. */
+export type Keeps = readonly Accuracy[];

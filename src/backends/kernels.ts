@@ -1,0 +1,173 @@
+/**
+ * The AssemblyScript kernels: THE table of them, and their instance on a memory. assembly/index.ts is the ABI.
+ * This file knows no chains and no plans: dispatch, tests and benchmarks loop over the table.
+ */
+import { readFileSync } from "node:fs";
+import { ExactSum, roundRatio } from "../reduce/exact.ts";
+import type { Dtype } from "../types.ts";
+
+const FLOATS = ["f32", "f64"] as const;
+const ALL = ["f32", "f64", "i32", "i16", "i8", "u8"] as const;
+
+/** One family of kernels. Each exists for rows of equal extent ("dense") and for rows by offsets ("ragged"). */
+export interface KernelFamily {
+  readonly family: string;
+  readonly dtypes: readonly Dtype[];
+  /** Whether each child has a weight. */
+  readonly weighted: boolean;
+  /** NaN children are skipped. */
+  readonly skip: boolean;
+  /** The reference whose bits it gives: the lane sum of a block, the exact sum, … */
+  readonly equals: "lanes" | "exact" | "minimum" | "maximum" | "count" | "moments";
+}
+
+/**
+ * The table. Rows of "lanes" have at most 4096 children, the others any number.
+ * `exact…` return how many rows their fast path was in doubt about, and write to scratch.
+ */
+export const KERNELS = [
+  { family: "sum", dtypes: ALL, weighted: false, skip: false, equals: "lanes" },
+  { family: "weightedSum", dtypes: ALL, weighted: true, skip: false, equals: "lanes" },
+  { family: "sumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "lanes" },
+  { family: "weightedSumSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "lanes" },
+  { family: "weightSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "lanes" },
+  { family: "exactSum", dtypes: ALL, weighted: false, skip: false, equals: "exact" },
+  { family: "exactWeightedSum", dtypes: ALL, weighted: true, skip: false, equals: "exact" },
+  { family: "exactSumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "exact" },
+  { family: "exactWeightedSumSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "exact" },
+  { family: "exactWeightSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "exact" },
+  { family: "min", dtypes: ALL, weighted: false, skip: false, equals: "minimum" },
+  { family: "max", dtypes: ALL, weighted: false, skip: false, equals: "maximum" },
+  { family: "minSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "minimum" },
+  { family: "maxSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "maximum" },
+  { family: "countSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "count" },
+  { family: "moments", dtypes: ALL, weighted: false, skip: false, equals: "moments" },
+  { family: "momentsSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "moments" },
+] as const satisfies readonly KernelFamily[];
+
+/** The name of a family of kernels. */
+export type Family = (typeof KERNELS)[number]["family"];
+
+/**
+ * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at
+ * w + 8·r·wstride. Writes one float64 per row to out (moments: six). Addresses are byte offsets into the memory.
+ */
+export type DenseKernel = (
+  x: number,
+  rows: number,
+  extent: number,
+  w: number,
+  wstride: number,
+  out: number,
+  scratch: number,
+) => number | undefined;
+
+/** Reduces rows cut by u32 offsets; child i lies at x + i·bytes, its weight at w + 8·i. */
+export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => number | undefined;
+
+/** Bytes that a call of an exact kernel, or of `exactMoments`, needs for itself at `scratch`, 16-byte aligned. */
+export const SCRATCH_BYTES = 4096;
+
+/** Bytes past the end of data and weights that kernels may read. */
+export const OVERREAD_BYTES = 64;
+
+/** float64 words that a moments kernel writes for a row: n, Σx as two words, Σx² as two, and a flag. */
+export const MOMENTS_WORDS = 6;
+
+/** What the sixth word of a row's moments says. */
+export const MOMENTS_FLAG = { unfit: 0, exact: 1, notFinite: 2 } as const;
+
+/** A superaccumulator is Σ chunk[i]·2^(32·i + CHUNK_LOWEST), each chunk an i64 of either sign (assembly/exact.ts). */
+const CHUNKS = 136;
+const CHUNK_LOWEST = -2148;
+
+/** A sum that lies in chunks. */
+class ChunkSum extends ExactSum {
+  readonly #m: bigint;
+  readonly #finite: boolean;
+
+  constructor(chunks: BigInt64Array, finite: boolean) {
+    super();
+    this.#m = chunks.reduceRight((m, chunk) => (m << 32n) + chunk, 0n);
+    this.#finite = finite;
+  }
+
+  override special(): number | undefined {
+    return this.#finite ? undefined : Number.NaN;
+  }
+
+  override value(): number {
+    return this.#finite ? roundRatio(this.#m, 1n, CHUNK_LOWEST) : Number.NaN;
+  }
+
+  override scaled(): { m: bigint; e: number } {
+    return { m: this.#m, e: CHUNK_LOWEST };
+  }
+}
+
+/** Moments of one row, whatever its values; not finite ones make the sums NaN. */
+export interface ExactMoments {
+  readonly n: number;
+  readonly sum: ExactSum;
+  readonly squares: ExactSum;
+}
+
+type Exports = Readonly<Record<string, ((...args: number[]) => number | undefined) | undefined>>;
+type ByDtype<F> = Readonly<Record<Dtype, F>>;
+
+/** The kernels on one memory. Look a kernel up once, not in a loop. */
+export class Kernels {
+  readonly #memory: WebAssembly.Memory;
+  readonly #dense: Readonly<Record<string, ByDtype<DenseKernel>>>;
+  readonly #ragged: Readonly<Record<string, ByDtype<RaggedKernel>>>;
+  readonly #firstNaN: ByDtype<(x: number, n: number) => number>;
+  readonly #momentsChunks: ByDtype<(x: number, n: number, skip: number, out: number) => void>;
+
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
+    const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as Exports;
+    const byDtype = <F>(prefix: string): ByDtype<F> =>
+      Object.fromEntries(ALL.map((dtype) => [dtype, exports[`${prefix}_${dtype}`]])) as ByDtype<F>;
+    const byFamily = <F>(layout: string): Readonly<Record<string, ByDtype<F>>> =>
+      Object.fromEntries(KERNELS.map(({ family }) => [family, byDtype<F>(`${family}_${layout}`)]));
+    this.#memory = memory;
+    this.#dense = byFamily("dense");
+    this.#ragged = byFamily("ragged");
+    this.#firstNaN = byDtype("firstNaN");
+    this.#momentsChunks = byDtype("momentsChunks");
+  }
+
+  /** The kernel of a family for rows of equal extent. The table says which dtypes there are. */
+  dense(family: Family, dtype: Dtype): DenseKernel {
+    return this.#dense[family]![dtype];
+  }
+
+  /** The kernel of a family for rows by offsets. */
+  ragged(family: Family, dtype: Dtype): RaggedKernel {
+    return this.#ragged[family]![dtype];
+  }
+
+  /** The index of the first NaN of n children, or −1. */
+  firstNaN(dtype: "f32" | "f64", x: number, n: number): number {
+    return this.#firstNaN[dtype](x, n);
+  }
+
+  /** The exact moments of one row, slowly: for rows whose moments kernel says that they do not fit. */
+  exactMoments(dtype: Dtype, x: number, n: number, skip: boolean, scratch: number): ExactMoments {
+    this.#momentsChunks[dtype](x, n, skip ? 1 : 0, scratch);
+    const { buffer } = this.#memory;
+    const [kept, notFinite] = new Float64Array(buffer, scratch, 2);
+    const chunks = (of: number): ChunkSum =>
+      new ChunkSum(new BigInt64Array(buffer, scratch + 16 + 8 * CHUNKS * of, CHUNKS), notFinite === 0);
+    return { n: kept!, sum: chunks(0), squares: chunks(1) };
+  }
+}
+
+/** The kernels on `memory`, which any number of instances, one per thread, may share. */
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new Kernels(module, memory);
+}
+
+/** The compiled kernels. The path holds from src/backends and from dist/backends. */
+export function loadKernelModule(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(new URL("../../dist/kernels.wasm", import.meta.url)));
+}

@@ -1,0 +1,387 @@
+/**
+ * Walks a program over a range of units: fills each step's scratch from the step below and closes it while it is in cache,
+ * so that every leaf is read from memory once. The same code runs on the calling thread and in workers;
+ * who walks which range is the planner's and the pool's business.
+ */
+import { FourfoldError } from "../errors.ts";
+import { ExactSum, exactVariance } from "../reduce/exact.ts";
+import { quotient, reduceNode } from "../reduce/node.ts";
+import type { ReductionDefinition } from "../reduce/reductions.ts";
+import { unitStart } from "../reduce/strata.ts";
+import { reduceUser } from "../reduce/user.ts";
+import type { Dtype, TypedData } from "../types.ts";
+import type { DenseKernel, Family, Kernels, RaggedKernel } from "./kernels.ts";
+import { BYTES } from "./memory.ts";
+import { ACCUMULATOR_BYTES, CHILDREN_PER_CALL, denominatorPlanes, type Program, planesOf, type Step, UNITS_PER_CALL } from "./program.ts";
+
+/** The words of a run: where its data, its scratch and its stored steps lie. */
+export const WORD = { data: 0, scratch: 1, stored: 2 } as const;
+
+/** Leaves that several passes over them may share: 16 Ki values stay in the second-level cache. */
+const LEAVES_PER_PASS = 16384;
+
+/** The float64 words that a moments kernel writes for a unit: n, Σx as two, Σx² as two, and a flag. */
+const MOMENTS = 6;
+
+/** The kernel memory a walker reads and writes. */
+export interface Ground {
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: Kernels;
+}
+
+/** The children of a range of units: where they would start if child 0 lay in memory, and the distance of their planes. */
+interface Children {
+  readonly x: number;
+  readonly stride: number;
+  readonly dtype: Dtype;
+}
+
+/** Finds a user's reduction by its step. */
+export type FindUser = (step: Step) => ReductionDefinition<unknown>;
+
+/** Runs one program on one memory. Not reentrant: one walker for each thread. */
+export class Walker {
+  readonly #ground: Ground;
+  readonly #program: Program;
+  readonly #findUser: FindUser;
+  /** For each step: where its children's scratch starts, and its temporary planes, from the start of the scratch. */
+  readonly #below: number[] = [];
+  readonly #aside: number[] = [];
+  #words: Float64Array = new Float64Array(WORD.stored);
+  #from = -1;
+  #view: Float64Array = new Float64Array(0);
+  /** Nodes whose rounding test was in doubt, since this walker was made. */
+  doubtful = 0;
+
+  constructor(ground: Ground, program: Program, findUser: FindUser) {
+    this.#ground = ground;
+    this.#program = program;
+    this.#findUser = findUser;
+    let at = ACCUMULATOR_BYTES;
+    program.steps.forEach((step, s) => {
+      this.#below.push(at);
+      if (s > 0 && !program.stored[s - 1]) at += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
+      this.#aside.push(at);
+      at += 8 * UNITS_PER_CALL * (step.outputs + 2 + MOMENTS) + 64;
+    });
+  }
+
+  /** Computes units lo … hi − 1 of the step that `phase` ends with, into that step's stored planes. */
+  walk(phase: number, lo: number, hi: number, words: Float64Array): void {
+    const { from, to } = this.#program.phases[phase]!;
+    this.#words = words;
+    this.#from = from;
+    this.#fill(to, lo, hi, words[WORD.stored + to]! + 8 * lo, 8 * this.#program.steps[to]!.units);
+  }
+
+  /** Writes the planes of units lo … hi − 1 of step s, each plane `stride` bytes after the one before. */
+  #fill(s: number, lo: number, hi: number, out: number, stride: number): void {
+    const step = this.#program.steps[s]!;
+    for (let a = lo; a < hi; ) {
+      const b = this.#callEnd(s, step, a, hi);
+      this.#close(s, step, a, b, this.#childrenOf(s, step, a, b), out + 8 * (a - lo), stride);
+      a = b;
+    }
+  }
+
+  /** The children of units a … b − 1, computed first where they are not there yet. */
+  #childrenOf(s: number, step: Step, a: number, b: number): Children {
+    const words = this.#words;
+    if (s === 0) return { x: words[WORD.data]!, stride: 0, dtype: this.#program.dtype };
+    const first = unitStart(step, a);
+    const last = unitStart(step, b);
+    if (this.#program.stored[s - 1]) {
+      const x = words[WORD.stored + s - 1]!;
+      const stride = 8 * this.#program.steps[s - 1]!.units;
+      if (s - 1 !== this.#from) this.#fill(s - 1, first, last, x + 8 * first, stride);
+      return { x, stride, dtype: "f64" };
+    }
+    const at = words[WORD.scratch]! + this.#below[s]!;
+    const stride = 8 * (last - first);
+    this.#fill(s - 1, first, last, at, stride);
+    return { x: at - 8 * first, stride, dtype: "f64" };
+  }
+
+  /** Where the units that one round of kernel calls may close end. */
+  #callEnd(s: number, step: Step, a: number, hi: number): number {
+    const passes = step.outputs > 1 || step.kind === "weightedMean" || step.kind === "variance" || this.#program.skip;
+    const children = s > 0 ? CHILDREN_PER_CALL : passes ? LEAVES_PER_PASS : Number.POSITIVE_INFINITY;
+    let b = Math.min(hi, a + UNITS_PER_CALL);
+    if (step.extent !== undefined) {
+      if (step.extent > 0) b = Math.min(b, a + Math.max(1, Math.floor(children / step.extent)));
+    } else {
+      const offsets = step.offsets!;
+      const limit = offsets[a]! + children;
+      while (b > a + 1 && offsets[b]! > limit) b = a + ((b - a) >>> 1);
+    }
+    const { weights } = step;
+    // A call's weights lie in one stretch: shared ones start again with each row of blocks, one frame's with each frame.
+    if (step.blocks && (weights.form === "shared" || weights.form === "matrix")) return Math.min(b, this.#rowEnd(step, a));
+    if (weights.form === "perNode") {
+      const total = unitStart(step, step.units);
+      if (weights.length < total) {
+        const frame = (step.units * weights.length) / total;
+        return Math.min(b, (Math.floor(a / frame) + 1) * frame);
+      }
+    }
+    return b;
+  }
+
+  #rowEnd(step: Step, a: number): number {
+    const perRow = Math.ceil(step.rowExtent / 4096);
+    return (Math.floor(a / perRow) + 1) * perRow;
+  }
+
+  #close(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+    if (s === 0 && this.#program.refuseNan) this.#refuseNan(step, a, b, children);
+    if (step.joins) this.#join(s, step, a, b, children, out, stride);
+    else if (step.kind === "user" || (step.quotient === "real" && (step.kind === "mean" || step.kind === "weightedMean")))
+      this.#closeSlowly(s, step, a, b, children, out, stride);
+    else if (step.kind === "variance") this.#closeVariance(s, step, a, b, children, out, stride);
+    else this.#closeSums(s, step, a, b, children, out, stride);
+    if (!step.blocks && this.#program.skip) {
+      if (!step.joins) this.#countRecords(s, step, a, b, children, out + step.outputs * stride);
+      this.#markMissing(step, b - a, out, stride);
+    }
+  }
+
+  /** Sums, means, extremes and counts by kernels. */
+  #closeSums(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { kind, outputs, blocks, sums } = step;
+    const units = b - a;
+    const skip = step.skips;
+    const exact = sums === "exact";
+    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
+    if (kind === "count") {
+      for (let r = 0; r < outputs; r++) this.#countChildren(step, a, b, children, planeOf(s, this.#program, r), skip, out + r * stride);
+      return;
+    }
+    const weighted = kind === "weightedSum" || kind === "weightedMean";
+    const own = step.weights.form === "perNode" || step.weights.form === "records";
+    const family = (kind === "min" || kind === "max" ? kind : weighted ? (exact ? "exactWeightedSum" : "weightedSum") : exact ? "exactSum" : "sum") satisfies Family;
+    for (let r = 0; r < outputs; r++) {
+      const w = weighted ? this.#weightsAt(s, step, r, a, children) : 0;
+      this.#call(skip ? `${family}Skip` : family, step, a, b, children.x + planeOf(s, this.#program, r) * children.stride, children.dtype, w, own, out + r * stride);
+    }
+    const denominators = denominatorPlanes(step);
+    const w = blocks ? out + outputs * stride : aside;
+    const wStride = blocks ? stride : 8 * units;
+    for (let r = 0; r < denominators; r++) {
+      const at = this.#weightsAt(s, step, r, a, children);
+      if (skip) this.#call(exact ? "exactWeightSkip" : "weightSkip", step, a, b, children.x + planeOf(s, this.#program, r) * children.stride, children.dtype, at, own, w + r * wStride);
+      else this.#call(exact ? "exactSum" : "sum", step, a, b, this.#asChildren(step, at, a), "f64", 0, false, w + r * wStride);
+    }
+    if (blocks) {
+      if (this.#program.skip) this.#countChildren(step, a, b, children, 0, skip, out + (outputs + denominators) * stride);
+      return;
+    }
+    if (kind === "weightedMean") this.#divide(step, units, out, stride, w, denominators > 1 ? wStride : 0);
+    else if (kind === "mean")
+      for (let r = 0; r < outputs; r++) {
+        this.#countChildren(step, a, b, children, planeOf(s, this.#program, r), skip, aside);
+        this.#divideBy(units, out + r * stride, aside);
+      }
+  }
+
+  /** Closes rows from the planes of their blocks. */
+  #join(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { kind, outputs } = step;
+    const units = b - a;
+    const skip = this.#program.skip;
+    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
+    const extreme = kind === "min" || kind === "max";
+    // A block with no kept child has no extreme: its NaN says nothing about the row.
+    const family = extreme ? (skip ? (`${kind}Skip` as const) : kind) : "exactSum";
+    for (let r = 0; r < outputs; r++) this.#call(family, step, a, b, children.x + r * children.stride, "f64", 0, false, out + r * stride);
+    const denominators = denominatorPlanes(this.#program.steps[s - 1]!);
+    for (let r = 0; r < denominators; r++) this.#call("exactSum", step, a, b, children.x + (outputs + r) * children.stride, "f64", 0, false, aside + 8 * units * r);
+    const kept = out + outputs * stride;
+    if (skip) this.#call("exactSum", step, a, b, children.x + (outputs + denominators) * children.stride, "f64", 0, false, kept);
+    if (kind === "weightedMean") this.#divide(step, units, out, stride, aside, denominators > 1 ? 8 * units : 0);
+    else if (kind === "mean") {
+      if (!skip) this.#f64().fill(step.rowExtent, aside / 8, aside / 8 + units);
+      if (!skip && step.rowExtent === 0) this.#fillRowLengths(step, a, b, aside);
+      for (let r = 0; r < outputs; r++) this.#divideBy(units, out + r * stride, skip ? kept : aside);
+    }
+  }
+
+  /** The lengths of ragged rows that were cut into blocks. */
+  #fillRowLengths(step: Step, a: number, b: number, out: number): void {
+    const blocks = this.#program.steps[0]!;
+    const values = this.#f64();
+    for (let row = a; row < b; row++) values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
+  }
+
+  #closeVariance(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+    const skip = step.skips;
+    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
+    for (let r = 0; r < step.outputs; r++) {
+      const x = children.x + planeOf(s, this.#program, r) * children.stride;
+      this.#call(skip ? "momentsSkip" : "moments", step, a, b, x, children.dtype, 0, false, aside);
+      const values = this.#f64();
+      for (let u = a; u < b; u++) {
+        const m = aside / 8 + (u - a) * MOMENTS;
+        const n = values[m]!;
+        const first = unitStart(step, u);
+        values[(out + r * stride) / 8 + u - a] =
+          values[m + 5] === 1
+            ? exactVariance(n, step.ddof, exactly(values[m + 1]!, values[m + 2]!), exactly(values[m + 3]!, values[m + 4]!))
+            : values[m + 5] === 2
+              ? Number.NaN
+              : this.#exactMoments(x + BYTES[children.dtype] * first, unitStart(step, u + 1) - first, children.dtype, skip, step.ddof);
+      }
+    }
+  }
+
+  #exactMoments(x: number, n: number, dtype: Dtype, skip: boolean, ddof: number): number {
+    const moments = this.#ground.kernels.exactMoments(dtype, x, n, skip, this.#words[WORD.scratch]!);
+    return exactVariance(moments.n, ddof, moments.sum, moments.squares);
+  }
+
+  /** Users' functions, and quotients of exact sums: one node at a time, by the reference definition. */
+  #closeSlowly(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { skip } = this.#program;
+    const values = typedView(this.#ground.memory.buffer, children.dtype);
+    const bytes = BYTES[children.dtype];
+    const weights = this.#f64();
+    for (let r = 0; r < step.outputs; r++) {
+      const plane = (children.x + planeOf(s, this.#program, r) * children.stride) / bytes;
+      for (let u = a; u < b; u++) {
+        const first = unitStart(step, u);
+        const n = unitStart(step, u + 1) - first;
+        const value = (i: number): number => values[plane + first + i]!;
+        let result: number;
+        if (step.kind === "user") result = reduceUser(this.#findUser(step), n, value, skip, { level: step.name, node: u });
+        else {
+          const w = step.weights.form === "none" ? 0 : this.#weightOfChild(s, step, r, u, children) / 8;
+          result = reduceNode(step.kind, step.ddof, n, value, (i) => weights[w + i]!, { sums: step.sums, quotient: step.quotient, skip });
+        }
+        // A user's function may have grown the memory, so the view is taken afresh.
+        this.#f64()[(out + r * stride) / 8 + u - a] = result;
+      }
+    }
+  }
+
+  /** Under skip: the kept records below each unit, which are those below its kept children. */
+  #countRecords(s: number, step: Step, a: number, b: number, children: Children, out: number): void {
+    if (s === 0) return this.#countChildren(step, a, b, children, 0, step.skips, out);
+    const records = children.x + this.#program.steps[s - 1]!.outputs * children.stride;
+    this.#call("exactWeightSkip", step, a, b, children.x, "f64", this.#asWeights(step, records, a), true, out);
+  }
+
+  /** Under skip: a unit with no records below it is missing, which its parent reads as NaN. */
+  #markMissing(step: Step, units: number, out: number, stride: number): void {
+    const values = this.#f64();
+    const records = (out + step.outputs * stride) / 8;
+    for (let u = 0; u < units; u++) if (values[records + u] === 0) for (let r = 0; r < step.outputs; r++) values[(out + r * stride) / 8 + u] = Number.NaN;
+  }
+
+  /** The number of children of each unit, or of those that are kept. */
+  #countChildren(step: Step, a: number, b: number, children: Children, plane: number, skip: boolean, out: number): void {
+    if (skip) return this.#call("countSkip", step, a, b, children.x + plane * children.stride, children.dtype, 0, false, out);
+    const values = this.#f64();
+    if (step.extent !== undefined) values.fill(step.extent, out / 8, out / 8 + b - a);
+    else for (let u = a; u < b; u++) values[out / 8 + u - a] = step.offsets![u + 1]! - step.offsets![u]!;
+  }
+
+  #refuseNan(step: Step, a: number, b: number, { x, dtype }: Children): void {
+    if (!isFloat(dtype)) return;
+    const first = unitStart(step, a);
+    const found = this.#ground.kernels.firstNaN(dtype, x + BYTES[dtype] * first, unitStart(step, b) - first);
+    if (found < 0) return;
+    const index = first + found;
+    throw new FourfoldError("ERR_FOURFOLD_NAN", `data[${index}] is NaN`, { given: Number.NaN, fix: 'Use nan: "skip" or "propagate", or mend the data', at: { level: step.name, index } });
+  }
+
+  #divide(step: Step, units: number, out: number, stride: number, by: number, byStride: number): void {
+    const values = this.#f64();
+    for (let r = 0; r < step.outputs; r++) {
+      const sum = step.weightSums?.[step.weightSums.length > 1 ? r : 0];
+      for (let u = 0; u < units; u++) {
+        const i = (out + r * stride) / 8 + u;
+        values[i] = quotient(values[i]!, sum ?? values[(by + r * byStride) / 8 + u]!);
+      }
+    }
+  }
+
+  #divideBy(units: number, out: number, by: number): void {
+    const values = this.#f64();
+    for (let u = 0; u < units; u++) values[out / 8 + u] = quotient(values[out / 8 + u]!, values[by / 8 + u]!);
+  }
+
+  /** One kernel call over units a … b − 1. `w` is as #weightsAt gives it; `own` says that each child has its own weight. */
+  #call(family: Family, step: Step, a: number, b: number, x: number, dtype: Dtype, w: number, own: boolean, out: number): void {
+    const { kernels } = this.#ground;
+    const scratch = this.#words[WORD.scratch]!;
+    let doubtful: number | void;
+    if (step.extent !== undefined) {
+      const kernel: DenseKernel = kernels.dense(family, dtype);
+      doubtful = kernel(x + BYTES[dtype] * a * step.extent, b - a, step.extent, w, own ? step.extent : 0, out, scratch);
+    } else {
+      const kernel: RaggedKernel = kernels.ragged(family, dtype);
+      doubtful = kernel(x, step.offsetsAt + 4 * a, b - a, w, out, scratch);
+    }
+    this.doubtful += doubtful ?? 0;
+  }
+
+  /** The weights of output r as a kernel takes them: of unit a's first child (dense), or as if of child 0 (ragged). */
+  #weightsAt(s: number, step: Step, r: number, a: number, children: Children): number {
+    const first = this.#weightOfChild(s, step, r, a, children);
+    return step.extent !== undefined ? first : first - 8 * unitStart(step, a);
+  }
+
+  /** The address of the weight of unit u's first child, for output r. */
+  #weightOfChild(s: number, step: Step, r: number, u: number, children: Children): number {
+    const { weights } = step;
+    const first = unitStart(step, u);
+    switch (weights.form) {
+      case "none":
+        return 0;
+      case "shared":
+      case "matrix":
+        return weights.at + 8 * (weights.form === "matrix" ? r * weights.extent : 0) + (step.blocks ? 8 * (first % step.rowExtent) : 0);
+      case "perNode":
+        return weights.at + 8 * (weights.length === 0 ? 0 : first % weights.length);
+      case "records":
+        return children.x + this.#program.steps[s - 1]!.outputs * children.stride + 8 * first;
+    }
+  }
+
+  /** Weights at `at` (as #weightsAt gives them) as the children of a sum. */
+  #asChildren(step: Step, at: number, a: number): number {
+    return step.extent !== undefined ? at - 8 * a * step.extent : at;
+  }
+
+  /** A plane of values that starts at child 0 as the weights of a call. */
+  #asWeights(step: Step, plane: number, a: number): number {
+    return step.extent !== undefined ? plane + 8 * a * step.extent : plane;
+  }
+
+  /** All of the memory as float64. Memory only grows, so an older view is short but never wrong. */
+  #f64(): Float64Array {
+    const { buffer } = this.#ground.memory;
+    if (this.#view.byteLength !== buffer.byteLength) this.#view = new Float64Array(buffer);
+    return this.#view;
+  }
+}
+
+/** The plane of the children that output r reads: its own, or the only one. */
+function planeOf(s: number, program: Program, r: number): number {
+  return s > 0 && program.steps[s - 1]!.outputs > 1 ? r : 0;
+}
+
+function exactly(high: number, low: number): ExactSum {
+  const sum = new ExactSum();
+  sum.add(high);
+  sum.add(low);
+  return sum;
+}
+
+function isFloat(dtype: Dtype): dtype is "f32" | "f64" {
+  return dtype === "f32" || dtype === "f64";
+}
+
+function typedView(buffer: SharedArrayBuffer, dtype: Dtype): ArrayLike<number> {
+  const views: Record<Dtype, new (buffer: SharedArrayBuffer) => TypedData> = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array };
+  return new views[dtype](buffer);
+}

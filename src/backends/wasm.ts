@@ -1,0 +1,274 @@
+/**
+ * The WebAssembly backend: places a fitted chain in kernel memory and walks it, on the calling thread and on the pool.
+ * What is one pass and what is one part was decided by the planner.
+ */
+import { aborted, throwIfAborted } from "../errors.ts";
+import { emptyValue } from "../reduce/node.ts";
+import { builtIn, type Fitted, type FittedLevel } from "../reduce/resolve.ts";
+import type { LevelValues } from "../reduce/result.ts";
+import { type Stratum, valuesBefore } from "../reduce/strata.ts";
+import { reduceUser } from "../reduce/user.ts";
+import type { Dtype, TypedData } from "../types.ts";
+import type { Executable, RunContext, RunOutput } from "./backend.ts";
+import { loadKernelModule } from "./kernels.ts";
+import { type Block, BYTES, type Heap, Heaps } from "./memory.ts";
+import { type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
+import { findLocal } from "./runner.ts";
+import { WORD, Walker } from "./walk.ts";
+import { WorkerPool } from "./workers.ts";
+
+/** The calling thread lets the event loop turn after this many milliseconds of its own work. */
+const TURN_MS_MAX = 4;
+
+/** What the planner decided, as far as this backend needs it. */
+export interface WasmLayout extends Layout {
+  readonly phases: readonly { readonly from: number; readonly to: number; readonly where: "caller" | "workers"; readonly parts: Uint32Array }[];
+  readonly placement: "engine memory" | "foreign array";
+  /** Levels that a run gives back. */
+  readonly keep: readonly boolean[];
+}
+
+/** Counts since the engine was made. */
+export interface WasmStats {
+  bytesCopied: number;
+  partsRun: number;
+  doubtfulNodes: number;
+}
+
+/** How to make the backend. */
+export interface WasmOptions {
+  readonly workers: number;
+  readonly memoryBytesMax: number;
+  readonly runsMax: number;
+  readonly workerUrl: URL | undefined;
+}
+
+/** See the head of this file. */
+export class WasmBackend {
+  readonly heaps: Heaps;
+  readonly stats: WasmStats = { bytesCopied: 0, partsRun: 0, doubtfulNodes: 0 };
+  readonly #pool: WorkerPool | undefined;
+  #programs = 0;
+
+  constructor({ workers, memoryBytesMax, runsMax, workerUrl }: WasmOptions) {
+    const module = loadKernelModule();
+    if (workers > 0) this.#pool = new WorkerPool({ workers, setup: { module }, jobsMax: runsMax, ...(workerUrl && { workerUrl }) });
+    this.heaps = new Heaps(module, memoryBytesMax, (heap) => this.#pool?.broadcast({ heap: heap.index, memory: heap.memory }));
+  }
+
+  /** The pool's counts; zeros where there is no pool. */
+  get poolStats(): { readonly workers: number; readonly replaced: number; readonly retries: number; readonly jobs: number } {
+    return this.#pool?.stats ?? { workers: 0, replaced: 0, retries: 0, jobs: 0 };
+  }
+
+  /** The heap and address of data that lies in engine memory, or undefined for a foreign array. */
+  locate(data: TypedData): { readonly heap: Heap; readonly at: number } | undefined {
+    const heap = this.heaps.all.find((candidate) => candidate.owns(data.buffer));
+    return heap && { heap, at: data.byteOffset };
+  }
+
+  /** Prepares a fitted chain. */
+  prepare(fitted: Fitted, strata: readonly Stratum[], layout: WasmLayout, dtype: Dtype): Executable {
+    return new Prepared(this, this.#pool, fitted, strata, layout, dtype, () => ++this.#programs);
+  }
+
+  close(): Promise<void> {
+    return this.#pool?.close() ?? Promise.resolve();
+  }
+}
+
+/** What one run holds while it lasts. */
+interface Run {
+  readonly heap: Heap;
+  readonly program: Program;
+  readonly walker: Walker;
+  readonly words: Float64Array;
+  readonly block: Block;
+  /** Where a piece of a foreign array is copied; 0 for data in engine memory. */
+  readonly piece: number;
+  readonly data: TypedData;
+}
+
+class Prepared implements Executable {
+  readonly #backend: WasmBackend;
+  readonly #pool: WorkerPool | undefined;
+  readonly #fitted: Fitted;
+  readonly #strata: readonly Stratum[];
+  readonly #layout: WasmLayout;
+  readonly #dtype: Dtype;
+  readonly #nextId: () => number;
+  /** By heap, since weights must lie where the data lies. */
+  readonly #placed: Map<Heap, Placed & { readonly walker: Walker }> = new Map();
+  readonly #loaded: Set<number> = new Set();
+  /** Bytes of the largest piece of a foreign array. */
+  readonly #pieceBytes: number;
+
+  constructor(backend: WasmBackend, pool: WorkerPool | undefined, fitted: Fitted, strata: readonly Stratum[], layout: WasmLayout, dtype: Dtype, nextId: () => number) {
+    this.#backend = backend;
+    this.#pool = pool;
+    this.#fitted = fitted;
+    this.#strata = strata;
+    this.#layout = layout;
+    this.#dtype = dtype;
+    this.#nextId = nextId;
+    this.#pieceBytes = layout.placement === "foreign array" ? BYTES[dtype] * largestPart(strata, layout) : 0;
+  }
+
+  runSync(data: TypedData): RunOutput {
+    const run = this.#begin(data);
+    try {
+      const started = performance.now();
+      let processed = started;
+      this.#layout.phases.forEach((phase, p) => {
+        for (let part = 0; part + 1 < phase.parts.length; part++) this.#runPart(run, p, part);
+        if (p === 0) processed = performance.now();
+      });
+      return { levels: this.#collect(run), processMs: processed - started, aggregateMs: performance.now() - processed };
+    } finally {
+      this.#backend.heaps.free(run.block);
+    }
+  }
+
+  async run(data: TypedData, { signal, onProgress }: RunContext): Promise<RunOutput> {
+    throwIfAborted(signal);
+    const run = this.#begin(data);
+    try {
+      const started = performance.now();
+      let processed = started;
+      let turn = started;
+      const total = this.#layout.phases.reduce((parts, phase) => parts + phase.parts.length - 1, 0);
+      let before = 0;
+      for (const [p, phase] of this.#layout.phases.entries()) {
+        const report = (done: number): void => onProgress?.({ done: before + done, total, unit: "parts" });
+        const parts = phase.parts.length - 1;
+        if (phase.where === "workers") await this.#runOnPool(run, p, signal, report);
+        else
+          for (let part = 0; part < parts; part++) {
+            this.#runPart(run, p, part);
+            if (performance.now() - turn < TURN_MS_MAX) continue;
+            report(part + 1);
+            await eventLoopTurn();
+            if (signal?.aborted) throw aborted(signal);
+            turn = performance.now();
+          }
+        before += parts;
+        if (p === 0) processed = performance.now();
+      }
+      onProgress?.({ done: total, total, unit: "parts" });
+      return { levels: this.#collect(run), processMs: processed - started, aggregateMs: performance.now() - processed };
+    } finally {
+      this.#backend.heaps.free(run.block);
+    }
+  }
+
+  close(): void {
+    for (const { program, blocks } of this.#placed.values()) {
+      if (this.#loaded.has(program.id)) this.#pool?.unload(program.id);
+      for (const block of blocks) this.#backend.heaps.free(block);
+    }
+    this.#placed.clear();
+  }
+
+  async #runOnPool(run: Run, p: number, signal: AbortSignal | undefined, report: (done: number) => void): Promise<void> {
+    const pool = this.#pool!;
+    const { program } = run;
+    if (!this.#loaded.has(program.id)) {
+      this.#loaded.add(program.id);
+      pool.load(program);
+    }
+    const bounds = this.#layout.phases[p]!.parts;
+    const parts = new Uint32Array(2 * (bounds.length - 1));
+    for (let i = 0; i < parts.length; i += 2) parts.set(bounds.subarray(i / 2, i / 2 + 2), i);
+    await pool.run({ program: program.id, phase: p, parts, words: run.words }, { signal, onProgress: report });
+    this.#backend.stats.partsRun += bounds.length - 1;
+  }
+
+  /** Runs one part on the calling thread. */
+  #runPart(run: Run, p: number, part: number): void {
+    const { from, to, parts } = this.#layout.phases[p]!;
+    const lo = parts[part]!;
+    const hi = parts[part + 1]!;
+    if (from === -1 && run.piece !== 0) this.#copyPiece(run, valuesBefore(this.#strata, -1, to, lo), valuesBefore(this.#strata, -1, to, hi));
+    run.walker.walk(p, lo, hi, run.words);
+    this.#backend.stats.partsRun++;
+  }
+
+  /** Copies leaves first … last − 1 of a foreign array, and says where leaf 0 would lie. */
+  #copyPiece({ heap, piece, data, words }: Run, first: number, last: number): void {
+    if (last > first) heap.view(this.#dtype, piece, last - first).set(data.subarray(first, last));
+    words[WORD.data] = piece - BYTES[this.#dtype] * first;
+    this.#backend.stats.bytesCopied += BYTES[this.#dtype] * (last - first);
+  }
+
+  #begin(data: TypedData): Run {
+    const { heaps } = this.#backend;
+    const located = this.#layout.placement === "engine memory" ? this.#backend.locate(data) : undefined;
+    const heap = located?.heap ?? heaps.all[0]!;
+    const { program, walker } = this.#placed.get(heap) ?? this.#place(heap);
+    const walkers = 1 + (this.#layout.phases.some(({ where }) => where === "workers") ? this.#backend.poolStats.workers : 0);
+    const storedBytes = program.steps.map((step, s) => (program.stored[s] ? roundUp64(8 * planesOf(step, program.skip) * step.units) : 0));
+    const bytes = storedBytes.reduce((a, b) => a + b, 0) + walkers * program.scratchBytes + this.#pieceBytes;
+    const block = heaps.allocate(bytes, heap);
+    const words = new Float64Array(WORD.stored + program.steps.length);
+    words[WORD.data] = located?.at ?? 0;
+    words[WORD.scratch] = block.at;
+    let at = block.at + walkers * program.scratchBytes;
+    storedBytes.forEach((size, s) => {
+      words[WORD.stored + s] = at;
+      at += size;
+    });
+    return { heap, program, walker, words, block, piece: located ? 0 : at, data };
+  }
+
+  #place(heap: Heap): Placed & { readonly walker: Walker } {
+    const layout = { stored: this.#layout.stored, phases: this.#layout.phases.map(({ from, to }) => ({ from, to })) };
+    const placed = place(this.#nextId(), this.#fitted, this.#strata, layout, this.#dtype, this.#backend.heaps, heap);
+    const ready = { ...placed, walker: new Walker(heap, placed.program, findLocal(this.#fitted)) };
+    this.#placed.set(heap, ready);
+    return ready;
+  }
+
+  /** The stored levels as arrays of the caller's own. */
+  #collect({ heap, program, words, walker }: Run): (LevelValues | undefined)[] {
+    const levels: (LevelValues | undefined)[] = this.#fitted.levels.map(() => undefined);
+    program.steps.forEach((step, s) => {
+      if (step.blocks || !this.#layout.keep[step.level]) return;
+      const copy = (plane: number, planes: number): Float64Array =>
+        Float64Array.from(heap.view("f64", words[WORD.stored + s]! + 8 * plane * step.units, planes * step.units));
+      const values = copy(0, step.outputs);
+      const records = program.skip ? copy(step.outputs, 1) : undefined;
+      // A missing node is NaN to its parent, and shows the value of an empty one.
+      if (records) {
+        const empty = emptyOf(this.#fitted.levels[step.level]!);
+        for (let i = 0; i < values.length; i++) if (records[i % step.units] === 0) values[i] = empty;
+      }
+      levels[step.level] = { values, outputs: step.outputs, records };
+    });
+    this.#backend.stats.doubtfulNodes += walker.doubtful;
+    walker.doubtful = 0;
+    return levels;
+  }
+}
+
+/** The value of a node without children. */
+function emptyOf(level: FittedLevel): number {
+  const kind = builtIn(level);
+  return kind === undefined ? reduceUser(level.reduction.user!, 0, () => Number.NaN, true, { level: level.name, node: 0 }) : emptyValue(kind);
+}
+
+/** The leaves of the largest part of the first phase. */
+function largestPart(strata: readonly Stratum[], layout: WasmLayout): number {
+  const [first] = layout.phases;
+  let most = 0;
+  for (let part = 0; part + 1 < first!.parts.length; part++)
+    most = Math.max(most, valuesBefore(strata, -1, first!.to, first!.parts[part + 1]!) - valuesBefore(strata, -1, first!.to, first!.parts[part]!));
+  return most;
+}
+
+function eventLoopTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function roundUp64(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}

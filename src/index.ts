@@ -1,0 +1,26 @@
+/** The public names of `fourfold`. */
+export { createEngine, type Engine, type EngineStats, type Job, type JobInput, type Plan, type Result, type RunStep } from "./engine.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
+export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions } from "./options.ts";
+export { type Chain, chain, type Level } from "./reduce/chain.ts";
+export type { Key, KeyColumn, LevelKeys, NullKeys } from "./reduce/group.ts";
+export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
+export {
+  count,
+  defineReduction,
+  max,
+  mean,
+  min,
+  type Reduction,
+  type ReductionDefinition,
+  sum,
+  type UserReduction,
+  variance,
+  weightedMean,
+  weightedSum,
+} from "./reduce/reductions.ts";
+export type { LevelView, Node } from "./reduce/result.ts";
+export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
+export type { NumberList, WeightsInput } from "./reduce/weights.ts";
+export type { Phase, PlanData, PlanLevel } from "./schedule/plan.ts";
+export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

@@ -1,0 +1,118 @@
+/** The options of engines and runs, and the checks at their border. */
+import { badOption, FourfoldError, show } from "./errors.ts";
+import type { Chain } from "./reduce/chain.ts";
+import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
+
+/** Names of the backends that an engine can be asked for. `"auto"` takes the fastest that keeps what was asked. */
+export type BackendName = "auto" | "wasm" | "reference";
+
+/** Options of {@link createEngine}. */
+export interface EngineOptions {
+  /** Default `"auto"`. A named backend that is absent throws. */
+  readonly backend?: BackendName;
+  /** Worker threads, 0 to 256; default one for each core. With 0 everything runs on the calling thread. They start with the first large run. */
+  readonly workers?: number;
+  /** Default `"fast"` for tensors and rows, `"reproducible"` for keyed records and specs. */
+  readonly accuracy?: Accuracy;
+  /** Default `"propagate"`. */
+  readonly nan?: NanPolicy;
+  /** Bytes of engine memory: tensors, weights, offsets and what runs need while they last. Default 8 GiB. */
+  readonly memoryBytesMax?: number;
+  /** Calls of `run` that may be under way or waiting at once. Default 1024. */
+  readonly runsMax?: number;
+  /** The module that worker threads load, where a bundler moved it. */
+  readonly workerUrl?: URL;
+}
+
+/** Options of one run. */
+export interface RunOptions {
+  readonly accuracy?: Accuracy;
+  readonly nan?: NanPolicy;
+  readonly backend?: BackendName;
+  /** Levels whose nodes are kept for {@link Result.level}: their names, or `"all"`. The outermost is always kept. */
+  readonly keep?: "all" | readonly string[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Plan.run}. */
+export interface PlanRunOptions {
+  /** Written instead of a new array; its length must be that of `values`. */
+  readonly into?: Float64Array;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Engine.plan}. */
+export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** True if the data will be plain arrays that are not in engine memory. Default false. */
+  readonly foreign?: boolean;
+}
+
+/** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
+const MEMORY_BYTES_MAX = 8 * 2 ** 30;
+
+const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference"];
+const DTYPES: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
+
+/** Reads engine options, filling in the defaults. `cores` is the number of worker threads unless told. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function readEngineOptions(options: EngineOptions, cores: number): EngineOptions & { readonly workers: number; readonly memoryBytesMax: number; readonly runsMax: number } {
+  checkNames("createEngine", options, ["backend", "workers", "accuracy", "nan", "memoryBytesMax", "runsMax", "workerUrl"]);
+  checkModes(options);
+  const { workers = Math.min(cores, 256), memoryBytesMax = MEMORY_BYTES_MAX, runsMax = 1024 } = options;
+  if (!Number.isInteger(workers) || workers < 0 || workers > 256) throw badOption("workers", workers, "an integer from 0 to 256");
+  if (!(memoryBytesMax > 0)) throw badOption("memoryBytesMax", memoryBytesMax, "a number of bytes above 0");
+  if (!Number.isInteger(runsMax) || runsMax < 1) throw badOption("runsMax", runsMax, "an integer of 1 or more");
+  return { ...options, workers, memoryBytesMax, runsMax };
+}
+
+/** Checks the options of a run. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND */
+export function checkRunOptions(options: RunOptions): void {
+  checkNames("run", options, ["accuracy", "nan", "backend", "keep", "signal", "onProgress"]);
+  checkModes(options);
+}
+
+/** Checks the options of a plan. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND, ERR_FOURFOLD_DTYPE */
+export function checkPlanOptions(options: PlanOptions): void {
+  checkNames("plan", options, ["shape", "dtype", "foreign", "accuracy", "nan", "backend", "keep"]);
+  checkModes(options);
+  checkDtype(options.dtype);
+}
+
+/** Checks a dtype's name. @throws FourfoldError ERR_FOURFOLD_DTYPE */
+export function checkDtype(dtype: unknown): asserts dtype is Dtype {
+  if (!DTYPES.includes(dtype as Dtype))
+    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `dtype is ${show(dtype)}, expected one of ${DTYPES.join(", ")}`, { given: dtype, expected: DTYPES });
+}
+
+/** Which levels `keep` names, the outermost always. @throws FourfoldError ERR_FOURFOLD_LEVEL */
+export function keptLevels(chain: Chain, keep: RunOptions["keep"]): boolean[] {
+  const last = chain.levels.length - 1;
+  if (Array.isArray(keep))
+    for (const name of keep as readonly string[])
+      if (!chain.levels.some((level) => level.name === name))
+        throw new FourfoldError("ERR_FOURFOLD_LEVEL", `keep: there is no level "${name}", the levels are ${chain.levels.map((level) => `"${level.name}"`).join(", ")}`, { given: name });
+  return chain.levels.map(({ name }, i) => i === last || keep === "all" || (Array.isArray(keep) && keep.includes(name)));
+}
+
+function checkModes({ accuracy, nan, backend }: { readonly accuracy?: unknown; readonly nan?: unknown; readonly backend?: unknown }): void {
+  oneOf("accuracy", accuracy, ["fast", "reproducible", "exact"]);
+  oneOf("nan", nan, ["propagate", "skip", "error"]);
+  if (backend !== undefined && !BACKENDS.includes(backend as BackendName))
+    throw new FourfoldError("ERR_FOURFOLD_BACKEND", `there is no backend ${show(backend)} here`, {
+      given: backend,
+      expected: BACKENDS,
+      fix: `Use one of ${BACKENDS.map((name) => `"${name}"`).join(", ")}`,
+    });
+}
+
+function oneOf(option: string, given: unknown, allowed: readonly string[]): void {
+  if (given !== undefined && !allowed.includes(given as string)) throw badOption(option, given, allowed.map((a) => `"${a}"`).join(", "));
+}
+
+function checkNames(what: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options))
+    if (!known.includes(key)) throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, { given: key, expected: known, fix: `The options are ${known.join(", ")}` });
+}
