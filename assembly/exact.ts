@@ -6,11 +6,7 @@
  *   2. three terms, no step inexact: exact ties, zeros, power-of-two weights.
  *   3. the superaccumulator: everything, slowly.
  */
-import {
-  ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, P0,
-  Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip,
-  canonical, firstBytes, isNumber, pair, readsWeights,
-} from "./children";
+import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firstBytes, isNumber, readsWeights } from "./children";
 
 // ---- The superaccumulator ----------------------------------------------------------------------------------------------
 
@@ -388,8 +384,24 @@ export function round(chunks: usize): f64 {
   return special == 0 ? round(chunks) : canonical(special);
 }
 
-/** Stages 2 and 3 of a row that stage 1 was in doubt about. */
+/** Whether every addend, or one factor of every finite product, is zero. Ends at the first that is not. */
+// @ts-ignore: decorator
+@inline function isZero<F, T>(x: usize, w: usize, n: u32): bool {
+  for (; n; n--) {
+    const a = addendOf<F, T>(x, w);
+    if (hasProducts<F>()) {
+      const b = factorOf<F, T>(x, w);
+      if (!(a == 0 && b - b == 0) && !(b == 0 && a - a == 0)) return false;
+    } else if (a != 0) return false;
+    x += sizeof<T>();
+    if (readsWeights<F>()) w += 8;
+  }
+  return true;
+}
+
+/** Stages 2 and 3 of a row that stage 1 was in doubt about. Rows of zeros, which are common, end here at once. */
 function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
+  if (isZero<F, T>(x, w, n)) return 0;
   const sum = threeTerms<F, T>(x, w, n);
   return sum == sum ? sum : superaccumulated<F, T>(x, w, n, chunks);
 }
@@ -440,10 +452,15 @@ function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
   return popcnt(which);
 }
 
-/** Whether rows of n children may go through twoExactRows. */
+/** Longer rows of products are faster with both lanes in one row: 32 children 2.3 against 2.9 ns each, 64 children 2.7 against 2.3. */
+// @ts-ignore: decorator
+@inline const TOGETHER_MAX: u32 = 48;
+
+/** Whether rows of n children go through twoExactRows. */
 // @ts-ignore: decorator
 @inline export function goTogether<F, T>(n: u32): bool {
-  return (isFloat<T>() || hasProducts<F>()) && n > 2;
+  if (hasProducts<F>()) return n > 2 && n <= TOGETHER_MAX;
+  return isFloat<T>() && n > 2;
 }
 
 // ---- Integers ----------------------------------------------------------------------------------------------------------

@@ -89,20 +89,27 @@ import {
   );
 }
 
-/** Dense rows of P pairs that share their weights, two at a time: the weights stay in registers. An odd last row is left. */
+/** Dense rows of P pairs that share their weights, which stay in registers. Two rows at a time where registers suffice. */
 // @ts-ignore: decorator
 @inline function shortRows<F, T, P>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
   const odd = extent & 1;
   const size = extent * sizeof<T>();
   const w0 = shortWeights<F, P0, P>(w), w1 = shortWeights<F, P1, P>(w), w2 = shortWeights<F, P2, P>(w), w3 = shortWeights<F, P3, P>(w);
   const w4 = shortWeights<F, P4, P>(w), w5 = shortWeights<F, P5, P>(w), w6 = shortWeights<F, P6, P>(w), w7 = shortWeights<F, P7, P>(w);
-  for (; rows >= 2; rows -= 2) {
-    const s = shortRow<F, T, P>(x, odd, w0, w1, w2, w3, w4, w5, w6, w7);
+  if (offsetof<P>() <= 4) {
+    for (; rows >= 2; rows -= 2) {
+      const s = shortRow<F, T, P>(x, odd, w0, w1, w2, w3, w4, w5, w6, w7);
+      x += size;
+      const t = shortRow<F, T, P>(x, odd, w0, w1, w2, w3, w4, w5, w6, w7);
+      x += size;
+      v128.store(out, totals(s, t));
+      out += 16;
+    }
+  }
+  for (; rows; rows--) {
+    store<f64>(out, total(shortRow<F, T, P>(x, odd, w0, w1, w2, w3, w4, w5, w6, w7)));
     x += size;
-    const t = shortRow<F, T, P>(x, odd, w0, w1, w2, w3, w4, w5, w6, w7);
-    x += size;
-    v128.store(out, totals(s, t));
-    out += 16;
+    out += 8;
   }
 }
 
@@ -110,7 +117,7 @@ import {
 // @ts-ignore: decorator
 @inline export const SHORT: u32 = 16;
 
-/** Dense rows of at most 16 children that share their weights. An odd last row is left. */
+/** Dense rows of 1 … 16 children that share their weights. */
 // @ts-ignore: decorator
 @inline export function shortLaneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
   switch ((extent + 1) >> 1) {

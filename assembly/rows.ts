@@ -1,6 +1,6 @@
-/** The row loops. Every kernel is one of the two; what a row gets is decided by the family's type tag. */
+/** The row loops. Every kernel is one of the two; which code a row gets is decided by the family's type tag. */
 import {
-  CountSkip, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip, Max, MaxSkip, Min, MinSkip,
+  CountSkip, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip,
   Moments, MomentsSkip, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip,
 } from "./children";
 import { exactRow, goTogether, integerSum, twoExactRows } from "./exact";
@@ -67,7 +67,9 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
 @inline function inTwos<F, T>(n: u32): bool {
   if (idof<F>() == idof<ExactSum>()) return goTogether<Sum, T>(n);
   if (idof<F>() == idof<ExactWeightedSum>()) return goTogether<WeightedSum, T>(n);
-  if (idof<F>() == idof<ExactSumSkip>() || idof<F>() == idof<ExactWeightedSumSkip>() || idof<F>() == idof<ExactWeightSkip>()) return n > 2;
+  if (idof<F>() == idof<ExactSumSkip>()) return goTogether<SumSkip, T>(n);
+  if (idof<F>() == idof<ExactWeightedSumSkip>()) return goTogether<WeightedSumSkip, T>(n);
+  if (idof<F>() == idof<ExactWeightSkip>()) return goTogether<WeightSkip, T>(n);
   return false;
 }
 
@@ -80,10 +82,7 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
   if (isHot<F, T>()) {
     if (extent && extent <= SHORT && !wstride) {
       shortLaneRows<F, T>(x, rows, extent, w, out);
-      const done = rows & ~1;
-      x += done * size;
-      out += done * 8;
-      rows &= 1;
+      return 0;
     }
   }
   if (inTwos<F, T>(extent)) {

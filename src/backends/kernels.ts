@@ -3,7 +3,7 @@
  * This file knows no chains and no plans: dispatch, tests and benchmarks loop over the table.
  */
 import { readFileSync } from "node:fs";
-import { ExactSum, roundRatio } from "../reduce/exact.ts";
+import { ExactSum } from "../reduce/exact.ts";
 import type { Dtype } from "../types.ts";
 
 const FLOATS = ["f32", "f64"] as const;
@@ -81,30 +81,6 @@ export const MOMENTS_FLAG = { unfit: 0, exact: 1, notFinite: 2 } as const;
 const CHUNKS = 136;
 const CHUNK_LOWEST = -2148;
 
-/** A sum that lies in chunks. */
-class ChunkSum extends ExactSum {
-  readonly #m: bigint;
-  readonly #finite: boolean;
-
-  constructor(chunks: BigInt64Array, finite: boolean) {
-    super();
-    this.#m = chunks.reduceRight((m, chunk) => (m << 32n) + chunk, 0n);
-    this.#finite = finite;
-  }
-
-  override special(): number | undefined {
-    return this.#finite ? undefined : Number.NaN;
-  }
-
-  override value(): number {
-    return this.#finite ? roundRatio(this.#m, 1n, CHUNK_LOWEST) : Number.NaN;
-  }
-
-  override scaled(): { m: bigint; e: number } {
-    return { m: this.#m, e: CHUNK_LOWEST };
-  }
-}
-
 /** Moments of one row, whatever its values; not finite ones make the sums NaN. */
 export interface ExactMoments {
   readonly n: number;
@@ -156,9 +132,12 @@ export class Kernels {
     this.#momentsChunks[dtype](x, n, skip ? 1 : 0, scratch);
     const { buffer } = this.#memory;
     const [kept, notFinite] = new Float64Array(buffer, scratch, 2);
-    const chunks = (of: number): ChunkSum =>
-      new ChunkSum(new BigInt64Array(buffer, scratch + 16 + 8 * CHUNKS * of, CHUNKS), notFinite === 0);
-    return { n: kept!, sum: chunks(0), squares: chunks(1) };
+    const sumAt = (of: number): ExactSum => {
+      const chunks = new BigInt64Array(buffer, scratch + 16 + 8 * CHUNKS * of, CHUNKS);
+      const m = chunks.reduceRight((total, chunk) => (total << 32n) + chunk, 0n);
+      return ExactSum.from(m, CHUNK_LOWEST, notFinite !== 0);
+    };
+    return { n: kept!, sum: sumAt(0), squares: sumAt(1) };
   }
 }
 

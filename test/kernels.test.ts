@@ -1,0 +1,423 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import {
+  type Family,
+  instantiateKernels,
+  KERNELS,
+  type KernelFamily,
+  type Kernels,
+  loadKernelModule,
+  MOMENTS_FLAG,
+  MOMENTS_WORDS,
+  OVERREAD_BYTES,
+  SCRATCH_BYTES,
+} from "../src/backends/kernels.ts";
+import { ExactSum } from "../src/reduce/exact.ts";
+import { BLOCK, laneBlock } from "../src/reduce/lanes.ts";
+import type { Dtype, TypedData } from "../src/types.ts";
+import { type Random, random } from "./random.ts";
+
+const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array } as const;
+const isFloat = (dtype: Dtype): boolean => dtype === "f32" || dtype === "f64";
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+// ---- Where kernels work: guards of ones (NaN, −1) around everything --------------------------------------------------------
+
+const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
+const REGION = { x: 1 << 20, w: 2 << 20, offsets: 3 << 20, out: (3 << 20) + (1 << 19), scratch: 65536 };
+let kernels: Kernels;
+beforeAll(() => {
+  kernels = instantiateKernels(loadKernelModule(), memory);
+});
+
+/** Copies `from` to an address that is aligned to its elements only, between guards, and returns the address. */
+function put(at: number, from: TypedData | Uint32Array): number {
+  const address = at + OVERREAD_BYTES + from.BYTES_PER_ELEMENT * 3;
+  new Uint8Array(memory.buffer, address - OVERREAD_BYTES, from.byteLength + 2 * OVERREAD_BYTES).fill(0xff);
+  new Uint8Array(memory.buffer).set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), address);
+  return address;
+}
+
+/** Rows with what a kernel should make of them. */
+interface Row {
+  readonly kind: string;
+  readonly x: TypedData;
+  readonly w: Float64Array;
+}
+
+/** Runs a dense kernel on rows of one length. `shared`: all of them take row 0's weights. */
+function runDense(family: Family, dtype: Dtype, rows: readonly Row[], shared: boolean): Float64Array {
+  const extent = rows[0]!.x.length;
+  const x = put(
+    REGION.x,
+    joined(
+      dtype,
+      rows.map((row) => row.x),
+    ),
+  );
+  const w = put(
+    REGION.w,
+    shared
+      ? rows[0]!.w
+      : joined(
+          "f64",
+          rows.map((row) => row.w),
+        ),
+  );
+  const kernel = kernels.dense(family, dtype);
+  return withOut(family, rows.length, (out) => kernel(x, rows.length, extent, w, shared ? 0 : extent, out, REGION.scratch));
+}
+
+/** Runs a ragged kernel on rows of any lengths, some of them empty; neither data nor offsets start at 0. */
+function runRagged(family: Family, dtype: Dtype, rows: readonly Row[]): Float64Array {
+  const x = put(REGION.x, joined(dtype, [new ARRAYS[dtype](5), ...rows.map((row) => row.x)]));
+  const w = put(REGION.w, joined("f64", [new Float64Array(5).fill(nan), ...rows.map((row) => row.w)]));
+  const offsets = new Uint32Array(rows.length + 1).fill(5);
+  rows.forEach((row, r) => {
+    offsets[r + 1] = offsets[r]! + row.x.length;
+  });
+  const at = put(REGION.offsets, offsets);
+  const kernel = kernels.ragged(family, dtype);
+  return withOut(family, rows.length, (out) => kernel(x, at, rows.length, w, out, REGION.scratch));
+}
+
+/** Gives a kernel room for its results and returns them; nothing around them and around scratch may change. */
+function withOut(family: Family, rows: number, run: (out: number) => void): Float64Array {
+  const words = rows * (family.startsWith("moments") ? MOMENTS_WORDS : 1);
+  const out = put(REGION.out, new Float64Array(words));
+  const scratchGuards = [
+    new Uint8Array(memory.buffer, REGION.scratch - 64, 64),
+    new Uint8Array(memory.buffer, REGION.scratch + SCRATCH_BYTES, 64),
+  ];
+  for (const guard of scratchGuards) guard.fill(0x5a);
+  run(out);
+  const outGuards = [new Uint8Array(memory.buffer, out - 64, 64), new Uint8Array(memory.buffer, out + 8 * words, 64)];
+  if (!outGuards.every((guard) => guard.every((byte) => byte === 0xff))) throw new Error(`${family} writes beside its results`);
+  if (!scratchGuards.every((guard) => guard.every((byte) => byte === 0x5a))) throw new Error(`${family} writes beside its scratch`);
+  return new Float64Array(memory.buffer, out, words).slice();
+}
+
+function joined(dtype: Dtype, parts: readonly TypedData[]): TypedData {
+  const all = new ARRAYS[dtype](parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+// ---- Data ------------------------------------------------------------------------------------------------------------------
+
+type Draw = (r: Random) => number;
+const normal: Draw = (r) => Math.sqrt(-2 * Math.log(1 - r.next())) * Math.cos(2 * Math.PI * r.next());
+const wide: Draw = (r) => (r.next() - 0.5) * 2 ** (r.int(2100) - 1075);
+const sign: Draw = (r) => (r.int(2) ? 1 : -1);
+
+/** Values and weights. Numbers out of a dtype's range become infinite or subnormal in f32. */
+const KINDS: Readonly<Record<string, readonly [x: Draw, w: Draw]>> = {
+  normal: [normal, (r) => r.next()],
+  cancelling: [(r) => sign(r) * 2 ** r.int(120), (r) => 1 + r.int(3)],
+  "ill-conditioned": [(r) => r.next() * sign(r) * 2 ** (r.int(80) - 40), normal],
+  ties: [(r) => sign(r) * r.pick([1, 1, 2 ** -53, 2 ** -53, 2 ** -54, 2 ** -106, 2]), (r) => r.pick([1, 0.5, 2, 1])],
+  zeros: [() => 0, normal],
+  "zeros of both signs": [(r) => r.pick([0, -0]), (r) => sign(r)],
+  "negative zeros": [() => -0, () => 1],
+  subnormals: [(r) => sign(r) * 5e-324 * (1 + r.int(9)), (r) => r.pick([0.5, 1, 0.25, -1.5, 2 ** 20, 2 ** 60])],
+  "products that underflow": [(r) => normal(r) * 2 ** (-530 - r.int(20)), (r) => normal(r) * 2 ** -530],
+  huge: [(r) => r.pick([1, -1, 0.99, -0.99]) * 1.7976931348623157e308, (r) => r.pick([1, 1, -1, 0.5])],
+  "products that overflow": [(r) => sign(r) * 2 ** (500 + r.int(30)), (r) => sign(r) * 2 ** (500 + r.int(24)) * (1 + r.next())],
+  "beyond the split": [(r) => normal(r) * 2 ** 1000, (r) => normal(r) * 2 ** -400],
+  "the full range": [wide, wide],
+  "sprinkled specials": [
+    (r) => r.pick([1.5, -2, 3, 0, -0, 5, 7, 0.1, nan, inf, -inf, 1e300, 5e-324]),
+    (r) => r.pick([1, 2, 0.1, 0, -0, inf, -1]),
+  ],
+  "some NaN": [(r) => (r.int(5) ? normal(r) : nan), (r) => (r.int(4) ? normal(r) : inf)],
+  "all NaN": [() => nan, (r) => r.pick([1, inf, nan])],
+  infinities: [(r) => (r.int(9) ? normal(r) : inf), () => 1],
+  "NaN weights": [normal, (r) => (r.int(20) ? normal(r) : nan)],
+  prices: [(r) => r.int(1_000_000) / 128, (r) => r.int(1000)],
+  decimals: [(r) => r.int(1_000_000) / 100, (r) => r.int(100) / 10],
+};
+
+const INTEGER_KINDS: Readonly<Record<string, readonly [x: Draw, w: Draw]>> = {
+  any: [(r) => r.int(2 ** 32), (r) => r.next()],
+  small: [(r) => r.int(100), (r) => r.int(50) / 8],
+  zeros: [() => 0, (r) => sign(r)],
+  least: [() => -(2 ** 31) - 2 ** 15 - 2 ** 7, normal],
+  greatest: [() => 2 ** 31 - 1, normal],
+  "any, wide weights": [(r) => r.int(2 ** 32), wide],
+  "any, special weights": [(r) => r.int(5) && r.int(2 ** 32), (r) => r.pick([1, 0.3, 2, inf, nan, -0])],
+};
+
+const kindsOf = (dtype: Dtype): [string, readonly [Draw, Draw]][] => Object.entries(isFloat(dtype) ? KINDS : INTEGER_KINDS);
+
+function rowOf(dtype: Dtype, n: number, [kind, [x, w]]: [string, readonly [Draw, Draw]], r: Random): Row {
+  const fraction = dtype === "f32" && kind === "subnormals" ? 2 ** 925 : 1;
+  return { kind, x: new ARRAYS[dtype](Array.from({ length: n }, () => x(r) * fraction)), w: Float64Array.from({ length: n }, () => w(r)) };
+}
+
+/** Groups of rows of one length: every length to 130 with some kinds each, some lengths with all kinds. */
+function groupsOf({ equals }: KernelFamily, dtype: Dtype): Row[][] {
+  const r = random(dtype.length * 1000 + dtype.charCodeAt(0));
+  const kinds = kindsOf(dtype);
+  const groups: Row[][] = [];
+  for (let n = 0; n <= 130; n++)
+    groups.push(Array.from({ length: 1 + (n % 4) }, (_, i) => rowOf(dtype, n, kinds[(n + i * 3) % kinds.length]!, r)));
+  for (const n of [0, 1, 2, 3, 4, 8, 15, 16, 17, 18, 33, 64]) groups.push(kinds.map((kind) => rowOf(dtype, n, kind, r)));
+  const large = equals === "lanes" ? [1000, BLOCK - 1, BLOCK] : [BLOCK - 1, BLOCK, BLOCK + 1];
+  for (const n of large) groups.push([0, 1, 2].map((i) => rowOf(dtype, n, kinds[(n * 3 + i * 7) % kinds.length]!, r)));
+  return groups;
+}
+
+// ---- References --------------------------------------------------------------------------------------------------------------
+
+/** What child i adds: a value, or a product of two. Skipped children add nothing. */
+function addends(family: Family, { x, w }: Row): [number, number?][] {
+  const skip = family.endsWith("Skip");
+  return Array.from(x, (v, i): [number, number?] => {
+    if (skip && v !== v) return [0];
+    if (family === "weightSkip" || family === "exactWeightSkip") return [w[i]!];
+    return /weightedSum/i.test(family) ? [w[i]!, v] : [v];
+  });
+}
+
+function exactly(family: Family, row: Row): ExactSum {
+  const sum = new ExactSum();
+  for (const [a, b] of addends(family, row)) b === undefined ? sum.add(a) : sum.addProduct(a, b);
+  return sum;
+}
+
+/** The definition of each family's result, but for moments. */
+function expected({ equals, family, skip }: (typeof KERNELS)[number], row: Row): number {
+  if (equals === "lanes") {
+    const terms = addends(family, row);
+    return laneBlock(terms.length, (i) => terms[i]![0] * (terms[i]![1] ?? 1));
+  }
+  if (equals === "exact") return exactly(family, row).value();
+  const kept = skip ? Array.from(row.x).filter((v) => v === v) : Array.from(row.x);
+  if (equals === "count") return kept.length;
+  const best = equals === "minimum" ? Math.min : Math.max;
+  return kept.length ? kept.reduce((m, v) => best(m, v)) : nan;
+}
+
+const bitsOf = (x: number): bigint => new BigUint64Array(new Float64Array([x]).buffer)[0]!;
+const QUIET_NAN = 0x7ff8000000000000n;
+
+/** Object.is, and every NaN canonical. */
+const same = (got: number, want: number): boolean => Object.is(got, want) && (want === want || bitsOf(got) === QUIET_NAN);
+
+/** Compares words in one loop, since an expect() for each takes minutes. */
+function compare(rows: readonly Row[], got: ArrayLike<number>, want: (r: number) => number, name: string): void {
+  for (let r = 0; r < rows.length; r++) {
+    if (same(got[r]!, want(r))) continue;
+    const { kind, x, w } = rows[r]!;
+    throw new Error(
+      `${name}: row ${r} of ${x.length} children (${kind}) is ${got[r]}, not ${want(r)}; x = ${Array.from(x).slice(0, 20)}; w = ${Array.from(w).slice(0, 20)}`,
+    );
+  }
+}
+
+const NAMES = {
+  lanes: "the lane sum",
+  exact: "the exact sum rounded once",
+  minimum: "the IEEE minimum",
+  maximum: "the IEEE maximum",
+  count: "the number of kept children",
+};
+
+for (const kernel of KERNELS) {
+  if (kernel.equals === "moments") continue;
+  const { family, equals, weighted } = kernel;
+  for (const dtype of kernel.dtypes) {
+    describe(`${family} of ${dtype}`, () => {
+      const groups = groupsOf(kernel, dtype);
+      const own = groups.map((rows) => rows.map((row) => expected(kernel, row)));
+
+      test(`${family}_dense_${dtype} equals ${NAMES[equals]}`, () => {
+        groups.forEach((rows, g) => {
+          compare(rows, runDense(family, dtype, rows, !weighted), (r) => own[g]![r]!, family);
+        });
+      });
+      if (weighted)
+        test(`${family}_dense_${dtype} equals ${NAMES[equals]} with shared weights`, () => {
+          for (const rows of groups.filter((rows) => rows[0]!.x.length <= BLOCK)) {
+            const shared = rows.map((row) => ({ ...row, w: rows[0]!.w }));
+            const want = shared.map((row) => expected(kernel, row));
+            compare(shared, runDense(family, dtype, rows, true), (r) => want[r]!, family);
+          }
+        });
+      test(`${family}_ragged_${dtype} equals ${NAMES[equals]}`, () => {
+        // Lengths mixed: every seventh group after another.
+        for (let start = 0; start < 7; start++) {
+          const mine = groups.map((_, g) => g).filter((g) => g % 7 === start);
+          const rows = mine.flatMap((g) => groups[g]!);
+          const want = mine.flatMap((g) => own[g]!);
+          compare(rows, runRagged(family, dtype, rows), (r) => want[r]!, family);
+        }
+      });
+    });
+  }
+}
+
+// ---- Moments -----------------------------------------------------------------------------------------------------------------
+
+/** m·2^e and n·2^f are the same number. */
+function sameNumber(a: ExactSum, b: ExactSum): boolean {
+  const { m, e } = a.scaled();
+  const { m: n, e: f } = b.scaled();
+  const low = Math.min(e, f);
+  return m << BigInt(e - low) === n << BigInt(f - low);
+}
+
+function totalOf(high: number, low: number): ExactSum {
+  const sum = new ExactSum();
+  sum.add(high);
+  sum.add(low);
+  return sum;
+}
+
+for (const kernel of KERNELS) {
+  if (kernel.equals !== "moments") continue;
+  const { family, skip } = kernel;
+  for (const dtype of kernel.dtypes) {
+    describe(`${family} of ${dtype}`, () => {
+      const groups = groupsOf(kernel, dtype);
+      const fits = (kind: string): boolean =>
+        !isFloat(dtype) || kind === "prices" || kind.includes("zeros") || (dtype === "f32" && kind === "normal");
+
+      function check(rows: readonly Row[], words: Float64Array): void {
+        rows.forEach((row, r) => {
+          const kept = Array.from(row.x).filter((v) => !skip || v === v);
+          const finite = kept.every(Number.isFinite);
+          const [n, sh, sl, qh, ql, flag] = words.subarray(r * MOMENTS_WORDS, (r + 1) * MOMENTS_WORDS);
+          const sum = new ExactSum();
+          const squares = new ExactSum();
+          for (const v of kept) {
+            sum.add(v);
+            squares.addProduct(v, v);
+          }
+          const fail = (what: string): never => {
+            throw new Error(`${family} of ${dtype}: ${what}: ${row.x.length} children (${row.kind}): ${Array.from(row.x).slice(0, 20)}`);
+          };
+          if (n !== kept.length) fail(`n is ${n}`);
+          if ((flag === MOMENTS_FLAG.notFinite) !== !finite) fail(`the flag is ${flag}`);
+          if (flag === MOMENTS_FLAG.exact && !(sameNumber(sum, totalOf(sh!, sl!)) && sameNumber(squares, totalOf(qh!, ql!))))
+            fail("inexact");
+          if (flag === MOMENTS_FLAG.unfit && fits(row.kind)) fail("does not fit");
+          const x = put(REGION.x, row.x);
+          const slow = kernels.exactMoments(dtype, x, row.x.length, skip, REGION.scratch);
+          if (slow.n !== kept.length) fail(`exactMoments: n is ${slow.n}`);
+          if ((slow.sum.special() === undefined) !== finite) fail("exactMoments: special");
+          if (finite && !(sameNumber(sum, slow.sum) && sameNumber(squares, slow.squares))) fail("exactMoments is inexact");
+        });
+      }
+
+      test(`${family}_dense_${dtype} gives Σx and Σx² exactly, or says that it cannot`, () => {
+        for (const rows of groups) check(rows, runDense(family, dtype, rows, true));
+      });
+      test(`${family}_ragged_${dtype} gives Σx and Σx² exactly, or says that it cannot`, () => {
+        for (let start = 0; start < 7; start++) {
+          const rows = groups.filter((_, g) => g % 7 === start).flat();
+          check(rows, runRagged(family, dtype, rows));
+        }
+      });
+    });
+  }
+}
+
+// ---- More of the exact families ----------------------------------------------------------------------------------------------
+
+test.each(["i32", "i16", "i8", "u8"] as const)("exactSum_dense_%s is exact over 200,000 of the greatest and the least", (dtype) => {
+  for (const value of [2 ** 31 - 1, -(2 ** 31), 255]) {
+    const x = new ARRAYS[dtype](200_000).fill(value);
+    const at = put(REGION.x, x);
+    const [sum] = withOut("exactSum", 1, (out) => kernels.dense("exactSum", dtype)(at, 1, x.length, 0, 0, out, REGION.scratch));
+    expect(sum).toBe(x.length * x[0]!);
+  }
+});
+
+test("the exact kernels count the rows that their fast path was in doubt about", () => {
+  const r = random(7);
+  const random64 = Array.from({ length: 100 }, () => rowOf("f64", 32, ["normal", [normal, normal]], r));
+  const ties = Array.from({ length: 100 }, () => rowOf("f64", 32, ["zeros", [() => 0, normal]], r));
+  const doubts = (rows: readonly Row[]): number | undefined => {
+    let count: number | undefined;
+    const x = put(
+      REGION.x,
+      joined(
+        "f64",
+        rows.map((row) => row.x),
+      ),
+    );
+    const w = put(
+      REGION.w,
+      joined(
+        "f64",
+        rows.map((row) => row.w),
+      ),
+    );
+    withOut("exactWeightedSum", rows.length, (out) => {
+      count = kernels.dense("exactWeightedSum", "f64")(x, rows.length, 32, w, 32, out, REGION.scratch);
+    });
+    return count;
+  };
+  expect(doubts(random64)).toBe(0);
+  expect(doubts(ties)).toBe(100);
+});
+
+/** Any finite float64, by sign, exponent and fraction; edges and ties often. */
+const anyNumber = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.tuple(fc.integer({ min: -1074, max: 1023 }), fc.integer({ min: -3, max: 3 })).map(([e, m]) => {
+    const v = m * 2 ** Math.max(e, -1022) * 2 ** (e - Math.max(e, -1022));
+    return Number.isFinite(v) ? v : 0;
+  }),
+  fc.tuple(fc.integer({ min: -60, max: 60 }), fc.double({ min: -1, max: 1, noNaN: true })).map(([e, m]) => m * 2 ** e),
+);
+
+/** Rows whose terms nearly cancel: some products come back negated, then small ones follow. */
+const illConditioned = fc
+  .record({
+    pairs: fc.array(fc.tuple(anyNumber, anyNumber), { minLength: 1, maxLength: 20 }),
+    again: fc.boolean(),
+    rest: fc.array(fc.tuple(anyNumber, anyNumber), { maxLength: 4 }),
+  })
+  .map(({ pairs, again, rest }) => [...pairs, ...(again ? pairs.map(([x, w]): [number, number] => [-x, w]).reverse() : []), ...rest]);
+
+test.each(["exactSum", "exactWeightedSum"] as const)("%s is the exact sum rounded once, whatever the float64", (family) => {
+  fc.assert(
+    fc.property(illConditioned, (pairs) => {
+      const row: Row = { kind: "generated", x: Float64Array.from(pairs, ([x]) => x), w: Float64Array.from(pairs, ([, w]) => w) };
+      const want = exactly(family, row).value();
+      // Two rows at once and one alone take different paths.
+      const two = runDense(family, "f64", [row, row], true);
+      const [one] = runRagged(family, "f64", [row]);
+      return same(two[0]!, want) && same(two[1]!, want) && same(one!, want);
+    }),
+    { numRuns: 3000, seed: 20261122 },
+  );
+});
+
+test("exactWeightedSum of f32 is the exact sum rounded once, whatever the weights", () => {
+  fc.assert(
+    fc.property(illConditioned, (pairs) => {
+      const row: Row = { kind: "generated", x: Float32Array.from(pairs, ([x]) => x), w: Float64Array.from(pairs, ([, w]) => w) };
+      const want = exactly("exactWeightedSum", row).value();
+      const two = runDense("exactWeightedSum", "f32", [row, row], true);
+      const [one] = runRagged("exactWeightedSum", "f32", [row]);
+      return same(two[0]!, want) && same(two[1]!, want) && same(one!, want);
+    }),
+    { numRuns: 2000, seed: 20261122 },
+  );
+});
+
+test.each(["f32", "f64"] as const)("firstNaN_%s is the index of the first NaN, or −1", (dtype) => {
+  for (let n = 0; n < 40; n++)
+    for (let i = -1; i < n; i++) {
+      const x = new ARRAYS[dtype](n);
+      if (i >= 0) x.fill(nan, i, i + 1 + (n % 3));
+      expect(kernels.firstNaN(dtype, put(REGION.x, x), n)).toBe(i);
+    }
+});
