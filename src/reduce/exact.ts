@@ -62,6 +62,14 @@ export class ExactSum {
   #positive = 0;
   #negative = 0;
 
+  /** The sum m·2^e; with `wild`, as if a NaN had been added. */
+  static from(m: bigint, e: number, wild: boolean): ExactSum {
+    const sum = new ExactSum();
+    sum.#addScaled(m, e);
+    if (wild) sum.#nan++;
+    return sum;
+  }
+
   /** Adds x. */
   add(x: number): void {
     if (Number.isFinite(x)) {
