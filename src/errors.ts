@@ -113,3 +113,35 @@ export function show(value: unknown): string {
   if (typeof value === "object" && value !== null) return `object with ${Object.keys(value).slice(0, 6).join(", ") || "no keys"}`;
   return String(value);
 }
+
+/** The Levenshtein distance between `a` and `b`, letters compared without case. */
+function distance(a: string, b: string): number {
+  const from = a.toLowerCase();
+  const to = b.toLowerCase();
+  let previous = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const change = (previous[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      current.push(Math.min(change, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
+    }
+    previous = current;
+  }
+  return previous[to.length] as number;
+}
+
+/** "Did you mean …": the candidate nearest to a mistyped `name`, if one is near enough to be meant: at most half of its letters differ. */
+export function nearest(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length > 64) return undefined;
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(name.length / 2)) + 1;
+  for (const candidate of candidates) {
+    if (candidate.length > 64) continue;
+    const d = distance(name, candidate);
+    if (d < least) {
+      best = candidate;
+      least = d;
+    }
+  }
+  return best;
+}

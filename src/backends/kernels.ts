@@ -6,12 +6,32 @@ import { readFileSync } from "node:fs";
 import { ExactSum } from "../reduce/exact.ts";
 import type { Dtype } from "../types.ts";
 
-const FLOATS = ["f32", "f64"] as const;
-const ALL = ["f32", "f64", "i32", "i16", "i8", "u8"] as const;
+const FLOATS: readonly Dtype[] = ["f32", "f64"];
+const ALL: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
+
+/** The name of a family of kernels. */
+export type Family =
+  | "sum"
+  | "weightedSum"
+  | "sumSkip"
+  | "weightedSumSkip"
+  | "weightSkip"
+  | "exactSum"
+  | "exactWeightedSum"
+  | "exactSumSkip"
+  | "exactWeightedSumSkip"
+  | "exactWeightSkip"
+  | "min"
+  | "max"
+  | "minSkip"
+  | "maxSkip"
+  | "countSkip"
+  | "moments"
+  | "momentsSkip";
 
 /** One family of kernels. Each exists for rows of equal extent ("dense") and for rows by offsets ("ragged"). */
 export interface KernelFamily {
-  readonly family: string;
+  readonly family: Family;
   readonly dtypes: readonly Dtype[];
   /** Whether each child has a weight. */
   readonly weighted: boolean;
@@ -25,7 +45,7 @@ export interface KernelFamily {
  * The table. Rows of "lanes" have at most 4096 children, the others any number.
  * `exact…` return how many rows their fast path was in doubt about, and write to scratch.
  */
-export const KERNELS = [
+export const KERNELS: readonly KernelFamily[] = [
   { family: "sum", dtypes: ALL, weighted: false, skip: false, equals: "lanes" },
   { family: "weightedSum", dtypes: ALL, weighted: true, skip: false, equals: "lanes" },
   { family: "sumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "lanes" },
@@ -43,10 +63,8 @@ export const KERNELS = [
   { family: "countSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "count" },
   { family: "moments", dtypes: ALL, weighted: false, skip: false, equals: "moments" },
   { family: "momentsSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "moments" },
-] as const satisfies readonly KernelFamily[];
+];
 
-/** The name of a family of kernels. */
-export type Family = (typeof KERNELS)[number]["family"];
 
 /**
  * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at

@@ -1,0 +1,416 @@
+/**
+ * A spec: a hierarchy over a table, as untrusted JSON. This file says what a spec may hold and checks it, with line, column
+ * and JSON pointer in every message. It opens no file and runs no query; docs/spec.md is the reader's page.
+ */
+import { FourfoldError, nearest, show } from "../errors.ts";
+import type { Key, NullKeys } from "../reduce/group.ts";
+import type { NanPolicy, Progress } from "../types.ts";
+import { type JsonDocument, type JsonObject, type JsonValue, parseJson, pointerStep } from "./json.ts";
+
+/** A reduction that a spec can name. */
+export type ReduceName = "sum" | "mean" | "min" | "max" | "count" | "variance" | "weightedSum" | "weightedMean";
+
+/** How a file is read. */
+export type FileFormat = "parquet" | "csv" | "json" | "ndjson";
+
+/** Where a table comes from: one SELECT, or a file or glob; paths are relative to the spec. */
+export type SpecSource = { readonly sql: string } | { readonly file: string; readonly format: FileFormat };
+
+/** Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. */
+export type SpecWeights =
+  | { readonly column: string }
+  | { readonly table: SpecSource; readonly value: string }
+  | "count"
+  | readonly number[];
+
+/** A level of a spec. */
+export interface SpecLevel {
+  readonly name: string;
+  /** The key columns of the level's nodes, outermost first; every outer level's columns come first. */
+  readonly by: readonly string[];
+  readonly reduce: ReduceName;
+  readonly ddof?: number;
+  readonly weights?: SpecWeights;
+}
+
+/** A checked spec. */
+export interface SpecContent {
+  readonly source: SpecSource;
+  readonly value: string;
+  /** Innermost first. */
+  readonly levels: readonly SpecLevel[];
+  readonly nan: NanPolicy;
+  readonly nullKeys: NullKeys;
+  /** For errors that show only when the data are read: the place of a part of the spec. */
+  readonly document: JsonDocument;
+}
+
+/** A typed array that values of a source arrive in; the type never changes a bit of a result. */
+export type TableValues = Float64Array | Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array;
+
+/** One level of a {@link GroupedTable}. */
+export interface GroupedLevel {
+  readonly name: string;
+  /** The key columns, outermost first. */
+  readonly keyNames: readonly string[];
+  /** One array for each key column, one entry for each node; nodes ascend by key, outermost column first. */
+  readonly keys: readonly (readonly Key[])[];
+  readonly nodes: number;
+  /** `nodes + 1` offsets: level 0 cuts the values into nodes, level i cuts the nodes of level i - 1. */
+  readonly offsets: Uint32Array;
+  readonly reduce: ReduceName;
+  readonly ddof?: number;
+  /** One weight for each child, in the children's order; or the word "count"; or one list that every node shares. */
+  readonly weights?: Float64Array | "count" | readonly number[];
+}
+
+/** Records grouped for a chain: innermost level first. The order of records inside a node is arbitrary. */
+export interface GroupedTable {
+  readonly values: TableValues;
+  readonly records: number;
+  readonly levels: readonly GroupedLevel[];
+  readonly readMs: number;
+}
+
+/** How a table is read. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Overrides the spec's own policy. */
+  readonly nan?: NanPolicy;
+  /** Where the values go, if not into memory of their own: called once, with the exact length, before any value is copied. */
+  readonly allocate?: (type: TableType, length: number) => TableValues;
+}
+
+/** The types a source's values can have. */
+export type TableType = "f64" | "f32" | "i32" | "i16" | "i8" | "u8";
+
+/** A roll-up that can be run: what `engine.run` takes beside a chain. */
+export interface Job {
+  readonly kind: "fourfold.job";
+  read(options?: ReadOptions): Promise<GroupedTable>;
+  /** Source, value and levels in words, for `explain`. */
+  readonly describe: readonly string[];
+  /** Innermost first. */
+  readonly levels: readonly SpecLevel[];
+  readonly nan: NanPolicy;
+}
+
+/** A limit on everything: a spec of this size is not one. */
+export const SPEC_BYTES_MAX: number = 1 << 20;
+/** Levels beyond any hierarchy met so far; keeps a hostile spec small. */
+const LEVELS_MAX = 64;
+/** Key columns of one level, for the same reason. */
+const KEYS_MAX = 64;
+
+const REDUCES: readonly ReduceName[] = ["sum", "mean", "min", "max", "count", "variance", "weightedSum", "weightedMean"];
+const FORMATS: readonly FileFormat[] = ["parquet", "csv", "json", "ndjson"];
+const NANS: readonly NanPolicy[] = ["propagate", "skip", "error"];
+const NULL_KEYS: readonly NullKeys[] = ["error", "skip", "group"];
+const SPEC_KEYS = ["$schema", "source", "value", "levels", "nan", "nullKeys"];
+const LEVEL_KEYS = ["name", "by", "reduce", "weights", "ddof"];
+const FORMAT_OF_ENDING: Readonly<Record<string, FileFormat>> = {
+  parquet: "parquet",
+  csv: "csv",
+  tsv: "csv",
+  json: "json",
+  ndjson: "ndjson",
+  jsonl: "ndjson",
+};
+
+/** The error for a part of the spec; `data/flights.json:3:12: …`. */
+function specError(
+  document: JsonDocument,
+  pointer: string,
+  what: string,
+  detail: {
+    given?: unknown;
+    expected?: unknown;
+    fix?: string;
+    level?: string;
+    atKey?: boolean;
+    code?: "ERR_FOURFOLD_SPEC" | "ERR_FOURFOLD_WEIGHTS";
+  } = {},
+): FourfoldError {
+  const place = detail.atKey ? document.keyAt(pointer) : document.valueAt(pointer);
+  const { file } = document;
+  return new FourfoldError(detail.code ?? "ERR_FOURFOLD_SPEC", `${file ?? "spec"}:${place.line}:${place.column}: ${what}`, {
+    ...("given" in detail ? { given: detail.given } : {}),
+    ...("expected" in detail ? { expected: detail.expected } : {}),
+    ...(detail.fix === undefined ? {} : { fix: detail.fix }),
+    at: { ...place, pointer, ...(file === undefined ? {} : { file }), ...(detail.level === undefined ? {} : { level: detail.level }) },
+  });
+}
+
+/** Names as a message lists them: `"a", "b" or "c"`. */
+function oneOf(names: readonly string[]): string {
+  const quoted = names.map((name) => JSON.stringify(name));
+  return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+}
+
+/** The object at `pointer` with no keys but `known`. */
+function objectAt(
+  document: JsonDocument,
+  value: JsonValue | undefined,
+  pointer: string,
+  known: readonly string[],
+  what: string,
+): JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw specError(document, pointer, `${what}: given ${show(value)}, expected an object`, { given: value, expected: "an object" });
+  for (const key of Object.keys(value))
+    if (!known.includes(key)) {
+      const meant = nearest(key, known);
+      throw specError(document, pointer + pointerStep(key), `${what} has no key ${show(key)}; known: ${known.join(", ")}`, {
+        given: key,
+        expected: known,
+        atKey: true,
+        ...(meant === undefined ? {} : { fix: `Did you mean "${meant}"?` }),
+      });
+    }
+  return value;
+}
+
+function required(document: JsonDocument, object: JsonObject, key: string, pointer: string, what: string): JsonValue {
+  const value = object[key];
+  if (value === undefined) throw specError(document, pointer, `${what} needs the key "${key}"`, { expected: key });
+  return value;
+}
+
+function textAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): string {
+  if (typeof value !== "string" || value === "" || value.includes("\0"))
+    throw specError(document, pointer, `${what}: given ${show(value)}, expected a text that is not empty`, {
+      given: value,
+      expected: "a text",
+    });
+  return value;
+}
+
+function choiceAt<T extends string>(document: JsonDocument, value: JsonValue, pointer: string, choices: readonly T[], what: string): T {
+  if (choices.includes(value as T)) return value as T;
+  const meant = typeof value === "string" ? nearest(value, choices) : undefined;
+  throw specError(document, pointer, `${what}: given ${show(value)}, expected ${oneOf(choices)}`, {
+    given: value,
+    expected: choices,
+    ...(meant === undefined ? {} : { fix: `Did you mean "${meant}"?` }),
+  });
+}
+
+function sourceAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): SpecSource {
+  const object = objectAt(document, value, pointer, ["sql", "file", "format"], what);
+  if (object["sql"] !== undefined) {
+    for (const key of ["file", "format"])
+      if (object[key] !== undefined)
+        throw specError(document, pointer + pointerStep(key), `${what}: "${key}" cannot stand beside "sql"`, {
+          fix: 'Give either "sql" or "file"',
+          atKey: true,
+        });
+    return { sql: textAt(document, object["sql"], `${pointer}/sql`, `${what}, "sql"`) };
+  }
+  if (object["file"] === undefined) throw specError(document, pointer, `${what} needs "sql" or "file"`, { expected: ["sql", "file"] });
+  const file = textAt(document, object["file"], `${pointer}/file`, `${what}, "file"`);
+  if (object["format"] !== undefined)
+    return { file, format: choiceAt(document, object["format"], `${pointer}/format`, FORMATS, `${what}, "format"`) };
+  const ending = /\.([a-z]+)(?:\.(?:gz|zst))?$/i.exec(file)?.[1]?.toLowerCase() ?? "";
+  const format = Object.hasOwn(FORMAT_OF_ENDING, ending) ? FORMAT_OF_ENDING[ending] : undefined;
+  if (format === undefined)
+    throw specError(document, `${pointer}/file`, `${what}: the ending of ${show(file)} does not tell its format`, {
+      given: file,
+      expected: FORMATS,
+      fix: `Add "format": ${oneOf(FORMATS)}`,
+    });
+  return { file, format };
+}
+
+function weightsAt(document: JsonDocument, value: JsonValue, pointer: string, what: string, innermost: boolean): SpecWeights {
+  if (value === "count") {
+    if (innermost)
+      throw specError(document, pointer, `${what}: every record counts once, so "count" weighs nothing here`, {
+        given: value,
+        fix: 'Use "reduce": "mean" or "sum"',
+      });
+    return value;
+  }
+  if (Array.isArray(value)) {
+    if (innermost)
+      throw specError(document, pointer, `${what}: a list needs an order and records have none`, {
+        given: value,
+        fix: 'Use a column: { "column": "…" }',
+      });
+    value.forEach((weight, i) => {
+      if (typeof weight !== "number" || !Number.isFinite(weight))
+        throw specError(document, pointer + pointerStep(i), `${what}: weight ${i} is ${show(weight)}, expected a finite number`, {
+          given: weight,
+          expected: "a finite number",
+        });
+    });
+    return value as number[];
+  }
+  if (typeof value === "string")
+    throw specError(document, pointer, `${what}: given ${show(value)}, expected "count", a column, a table or a list`, {
+      given: value,
+      fix: `For a column write { "column": ${JSON.stringify(value)} }`,
+    });
+  const object = objectAt(document, value, pointer, ["column", "table", "value"], what);
+  if (object["column"] !== undefined) {
+    for (const key of ["table", "value"])
+      if (object[key] !== undefined)
+        throw specError(document, pointer + pointerStep(key), `${what}: "${key}" cannot stand beside "column"`, {
+          fix: 'Give "column", or "table" with "value"',
+          atKey: true,
+        });
+    return { column: textAt(document, object["column"], `${pointer}/column`, `${what}, "column"`) };
+  }
+  if (innermost)
+    throw specError(document, pointer, `${what}: the children of the innermost level are records, which have no key to look up`, {
+      fix: 'Join the table in the SQL and use { "column": "…" }',
+    });
+  if (object["table"] === undefined)
+    throw specError(document, pointer, `${what} needs "column", or "table" with "value"`, { expected: ["column", "table"] });
+  return {
+    table: sourceAt(document, object["table"], `${pointer}/table`, `${what}, "table"`),
+    value: textAt(document, required(document, object, "value", pointer, what), `${pointer}/value`, `${what}, "value"`),
+  };
+}
+
+/** The `by` list of a level, as it is written. */
+function byAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): string[] {
+  if (!Array.isArray(value))
+    throw specError(document, pointer, `${what}, "by": given ${show(value)}, expected a list of column names`, {
+      given: value,
+      expected: "a list of column names",
+    });
+  if (value.length > KEYS_MAX)
+    throw specError(document, pointer, `${what}, "by": ${value.length} columns, at most ${KEYS_MAX}`, {
+      given: value.length,
+      expected: KEYS_MAX,
+    });
+  const by = value.map((name, i) => textAt(document, name, pointer + pointerStep(i), `${what}, "by"`));
+  by.forEach((name, i) => {
+    if (by.indexOf(name) !== i)
+      throw specError(document, pointer + pointerStep(i), `${what}, "by" names ${show(name)} twice`, { given: name });
+  });
+  return by;
+}
+
+function levelAt(document: JsonDocument, value: JsonValue, pointer: string, index: number): SpecLevel {
+  const innermost = index === 0;
+  const unnamed = `level ${index}`;
+  const object = objectAt(document, value, pointer, LEVEL_KEYS, unnamed);
+  const name = textAt(document, required(document, object, "name", pointer, unnamed), `${pointer}/name`, `${unnamed}, "name"`);
+  const what = `level ${show(name)}`;
+  const by = byAt(document, required(document, object, "by", pointer, what), `${pointer}/by`, what);
+  const reduce = choiceAt(document, required(document, object, "reduce", pointer, what), `${pointer}/reduce`, REDUCES, `${what}, "reduce"`);
+  const weighted = reduce === "weightedSum" || reduce === "weightedMean";
+  if (weighted && object["weights"] === undefined)
+    throw specError(document, pointer, `${what}: "${reduce}" needs "weights"`, { expected: "weights", level: name });
+  if (!weighted && object["weights"] !== undefined)
+    throw specError(document, `${pointer}/weights`, `${what}: "${reduce}" takes no weights`, {
+      given: object["weights"],
+      level: name,
+      atKey: true,
+      fix: `Use "weightedSum" or "weightedMean", or leave "weights" out`,
+    });
+  const ddof = object["ddof"];
+  if (ddof !== undefined && reduce !== "variance")
+    throw specError(document, `${pointer}/ddof`, `${what}: only "variance" takes "ddof"`, { given: ddof, level: name, atKey: true });
+  if (ddof !== undefined && (typeof ddof !== "number" || !Number.isSafeInteger(ddof) || ddof < 0))
+    throw specError(document, `${pointer}/ddof`, `${what}, "ddof": given ${show(ddof)}, expected a whole number from 0`, {
+      given: ddof,
+      level: name,
+    });
+  return {
+    name,
+    by,
+    reduce,
+    ...(typeof ddof === "number" ? { ddof } : {}),
+    ...(object["weights"] === undefined
+      ? {}
+      : { weights: weightsAt(document, object["weights"], `${pointer}/weights`, `${what}, "weights"`, innermost) }),
+  };
+}
+
+/** Levels whose keys nest: each level's columns are among those of the level inside it; then each begins with its outer level's. */
+function nest(document: JsonDocument, levels: readonly SpecLevel[]): SpecLevel[] {
+  for (let i = 1; i < levels.length; i++) {
+    const inner = levels[i - 1] as SpecLevel;
+    const outer = levels[i] as SpecLevel;
+    const extra = outer.by.filter((name) => !inner.by.includes(name));
+    if (extra.length > 0)
+      throw specError(
+        document,
+        `/levels/${i}/by`,
+        `level ${show(outer.name)}: "by" has ${extra.map((name) => show(name)).join(", ")}, which level ${show(inner.name)} inside it has not; given ${JSON.stringify(outer.by)}, expected some of ${JSON.stringify(inner.by)}`,
+        {
+          given: outer.by,
+          expected: inner.by,
+          level: outer.name,
+          fix: "List the levels innermost first; each has some of the columns of the one before",
+        },
+      );
+  }
+  const nested: SpecLevel[] = [];
+  let path: readonly string[] = [];
+  for (const level of levels.toReversed()) {
+    const before = path;
+    path = [...before, ...level.by.filter((name) => !before.includes(name))];
+    nested.unshift({ ...level, by: path });
+  }
+  return nested;
+}
+
+/** Parses and checks a spec; `file` is how messages call it. */
+export function parseSpec(text: string, file?: string): SpecContent {
+  const document = parseJson(text, file);
+  const object = objectAt(document, document.value, "", SPEC_KEYS, "the spec");
+  if (object["$schema"] !== undefined) textAt(document, object["$schema"], "/$schema", '"$schema"');
+  const source = sourceAt(document, required(document, object, "source", "", "the spec"), "/source", '"source"');
+  const value = textAt(document, required(document, object, "value", "", "the spec"), "/value", '"value"');
+  const given = required(document, object, "levels", "", "the spec");
+  if (!Array.isArray(given) || given.length === 0 || given.length > LEVELS_MAX)
+    throw specError(document, "/levels", `"levels": given ${show(given)}, expected a list of 1 to ${LEVELS_MAX} levels`, {
+      given,
+      expected: "a list of levels",
+    });
+  const levels = given.map((level, i) => levelAt(document, level, `/levels/${i}`, i));
+  levels.forEach((level, i) => {
+    if (levels.findIndex((other) => other.name === level.name) !== i)
+      throw specError(document, `/levels/${i}/name`, `two levels are called ${show(level.name)}`, {
+        given: level.name,
+        level: level.name,
+        fix: "Give each level its own name",
+      });
+  });
+  return {
+    source,
+    value,
+    levels: nest(document, levels),
+    nan: object["nan"] === undefined ? "propagate" : choiceAt(document, object["nan"], "/nan", NANS, '"nan"'),
+    nullKeys: object["nullKeys"] === undefined ? "error" : choiceAt(document, object["nullKeys"], "/nullKeys", NULL_KEYS, '"nullKeys"'),
+    document,
+  };
+}
+
+function sourceInWords(source: SpecSource): string {
+  return "sql" in source ? source.sql.replace(/\s+/g, " ").trim() : `${source.format} ${source.file}`;
+}
+
+function weightsInWords(weights: SpecWeights): string {
+  if (weights === "count") return "weighted by the records below each child";
+  if ("column" in weights) return `weighted by column ${show(weights.column)}`;
+  if ("table" in weights) return `weighted by ${show(weights.value)} of ${sourceInWords(weights.table)}`;
+  return `weighted by a list of ${weights.length}`;
+}
+
+/** Source, value and levels, one line each. */
+export function describeSpec(spec: SpecContent): string[] {
+  return [
+    `source: ${sourceInWords(spec.source)}`,
+    `value: ${spec.value}`,
+    ...spec.levels.map((level) => {
+      const ddof = level.ddof === undefined ? "" : `, ddof ${level.ddof}`;
+      const weights = level.weights === undefined ? "" : `, ${weightsInWords(level.weights)}`;
+      return `level ${level.name}: ${level.reduce}${ddof} by ${level.by.length === 0 ? "nothing (one node)" : level.by.join(", ")}${weights}`;
+    }),
+  ];
+}

@@ -1,0 +1,175 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { FourfoldError } from "../../src/errors.ts";
+import { loadSpec } from "../../src/files/index.ts";
+import { parseSpec } from "../../src/files/spec.ts";
+import { Folder, failure } from "./fixture.ts";
+
+const folder = new Folder();
+afterAll(() => folder.remove());
+
+const GOOD = {
+  source: { file: "x.csv" },
+  value: "v",
+  levels: [
+    { name: "inner", by: ["a", "b"], reduce: "weightedMean", weights: { column: "w" } },
+    { name: "outer", by: [], reduce: "mean" },
+  ],
+};
+
+/** GOOD with the value at a path replaced; undefined removes it. */
+function but(path: (string | number)[], value: unknown): string {
+  const copy = structuredClone(GOOD) as Record<string | number, unknown>;
+  let at = copy;
+  for (const step of path.slice(0, -1)) at = at[step] as Record<string | number, unknown>;
+  const last = path.at(-1) as string;
+  if (value === undefined) delete at[last];
+  else at[last] = value;
+  return JSON.stringify(copy);
+}
+
+function refusal(text: string): FourfoldError {
+  try {
+    parseSpec(text, "s.json");
+  } catch (error) {
+    if (error instanceof FourfoldError) return error;
+    throw error;
+  }
+  throw new Error(`accepted ${text}`);
+}
+
+describe("parseSpec(text)", () => {
+  test("reads a spec; each level's keys begin with its outer level's", () => {
+    const spec = parseSpec(
+      JSON.stringify({
+        source: { sql: "select 1" },
+        value: "v",
+        levels: [
+          { name: "f", by: ["d", "c", "b", "a"], reduce: "sum" },
+          { name: "g", by: ["b", "c"], reduce: "variance", ddof: 1 },
+          { name: "h", by: ["c"], reduce: "weightedSum", weights: [1, 2] },
+        ],
+        nan: "skip",
+        nullKeys: "group",
+      }),
+    );
+    expect(spec.levels.map(({ by }) => by)).toEqual([["c", "b", "d", "a"], ["c", "b"], ["c"]]);
+    expect([spec.nan, spec.nullKeys, spec.levels[1]?.ddof]).toEqual(["skip", "group", 1]);
+  });
+
+  test.each([
+    ["{}", 'needs the key "source"', ""],
+    ["[]", "expected an object", ""],
+    [but(["valeu"], "v"), 'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys. Did you mean "value"?', "/valeu"],
+    [but(["source", "fiel"], "x"), 'no key "fiel"; known: sql, file, format. Did you mean "file"?', "/source/fiel"],
+    [
+      but(["levels", 0, "weight"], "x"),
+      'no key "weight"; known: name, by, reduce, weights, ddof. Did you mean "weights"?',
+      "/levels/0/weight",
+    ],
+    [but(["levels", 0, "reduce"], "weightedmean"), 'expected "sum", "mean"', "/levels/0/reduce"],
+    [but(["levels", 0, "reduce"], "wieghtedMean"), 'Did you mean "weightedMean"?', "/levels/0/reduce"],
+    [but(["levels", 0, "weights"], undefined), '"weightedMean" needs "weights"', "/levels/0"],
+    [but(["levels", 0, "weights"], "count"), "every record counts once", "/levels/0/weights"],
+    [but(["levels", 0, "weights"], "distance"), 'For a column write { "column": "distance" }', "/levels/0/weights"],
+    [but(["levels", 0, "weights"], [1, 2]), "a list needs an order", "/levels/0/weights"],
+    [but(["levels", 0, "weights"], { table: { file: "w.csv" }, value: "w" }), "Join the table in the SQL", "/levels/0/weights"],
+    [but(["levels", 0, "weights"], { column: "w", value: "x" }), 'cannot stand beside "column"', "/levels/0/weights/value"],
+    [but(["levels", 1, "weights"], [1]), '"mean" takes no weights', "/levels/1/weights"],
+    [but(["levels", 1, "ddof"], 1), 'only "variance" takes "ddof"', "/levels/1/ddof"],
+    [
+      but(["levels", 1, "by"], ["a", "z"]),
+      'level "outer": "by" has "z", which level "inner" inside it has not; given ["a","z"], expected some of ["a","b"]',
+      "/levels/1/by",
+    ],
+    [but(["levels", 1, "by"], ["a", "a"]), 'names "a" twice', "/levels/1/by/1"],
+    [but(["levels", 1, "by"], "a"), "expected a list of column names", "/levels/1/by"],
+    [but(["levels", 1, "name"], "inner"), 'two levels are called "inner"', "/levels/1/name"],
+    [but(["levels"], []), "expected a list of 1 to 64 levels", "/levels"],
+    [but(["levels"], Array(65).fill(GOOD.levels[1])), "expected a list of 1 to 64 levels", "/levels"],
+    [but(["value"], 3), "given 3, expected a text", "/value"],
+    [but(["nan"], "ignore"), 'expected "propagate", "skip" or "error"', "/nan"],
+    [but(["nullKeys"], "drop"), 'expected "error", "skip" or "group"', "/nullKeys"],
+    [but(["source"], { sql: "select 1", file: "x.csv" }), '"file" cannot stand beside "sql"', "/source/file"],
+    [but(["source"], {}), 'needs "sql" or "file"', "/source"],
+    [but(["source", "file"], "data.xlsx"), "does not tell its format", "/source/file"],
+    [but(["source", "format"], "xlsx"), 'expected "parquet", "csv", "json" or "ndjson"', "/source/format"],
+  ])("%s is refused with its place", (text, message, pointer) => {
+    const error = refusal(text);
+    expect(error.code).toBe("ERR_FOURFOLD_SPEC");
+    expect(error.message).toContain(message);
+    expect(error.message).toMatch(/^s\.json:\d+:\d+: /);
+    expect(error.at).toMatchObject({ file: "s.json", pointer });
+  });
+
+  test("__proto__ is an unknown key", () => {
+    const error = refusal(`{ "__proto__": {}, ${JSON.stringify(GOOD).slice(1)}`);
+    expect(error.message).toContain('no key "__proto__"');
+    expect(error.at).toMatchObject({ line: 1, column: 3, pointer: "/__proto__" });
+  });
+
+  test("the module of a reduction cannot be named", () => {
+    expect(refusal(but(["levels", 0, "module"], "./evil.js")).message).toContain('no key "module"');
+    expect(refusal(but(["levels", 0, "reduce"], "./evil.js")).code).toBe("ERR_FOURFOLD_SPEC");
+  });
+
+  test("any JSON is accepted or refused with a typed error", () => {
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ maxDepth: 4 }),
+        fc.constantFrom(...["source", "value", "levels", "nan"].map((key) => [key]), ["levels", 0, "weights"], ["levels", 1, "by"]),
+        (value, path) => {
+          try {
+            parseSpec(but(path as string[], value), "s.json");
+          } catch (error) {
+            expect(error).toBeInstanceOf(FourfoldError);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("loadSpec(path)", () => {
+  test("a missing or huge spec is a typed error", async () => {
+    expect((await failure(loadSpec(`${folder.path}/none.json`))).code).toBe("ERR_FOURFOLD_SOURCE");
+    expect((await failure(loadSpec(folder.path))).code).toBe("ERR_FOURFOLD_SOURCE");
+    expect((await failure(loadSpec(folder.spec("huge.json", " ".repeat(2 << 20))))).message).toContain("1048576");
+  });
+
+  test("describes itself in words, and reads nothing until asked", async () => {
+    const spec = await loadSpec(folder.spec("s.json", GOOD));
+    expect(spec.describe).toEqual([
+      "source: csv x.csv",
+      "value: v",
+      'level inner: weightedMean by a, b, weighted by column "w"',
+      "level outer: mean by nothing (one node)",
+    ]);
+    expect(spec.kind).toBe("fourfold.job");
+  });
+
+  test("options are checked", async () => {
+    const path = folder.spec("s.json", GOOD);
+    expect((await failure(loadSpec(path, { threads: 0 }))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect((await failure(loadSpec(path, { memoryBytesMax: 1.5 }))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect((await failure((await loadSpec(path, { allowPaths: ["/no/such/folder"] })).read())).code).toBe("ERR_FOURFOLD_ARGUMENT");
+  });
+});
+
+test("the published schema names the same keys and words as the parser", () => {
+  const schema = JSON.parse(readFileSync(new URL("../../src/files/spec.schema.json", import.meta.url), "utf8"));
+  const known = (text: string): string[] => refusal(text).expected as string[];
+  expect(Object.keys(schema.properties)).toEqual(known(but(["zzz"], 1)));
+  expect(Object.keys(schema.$defs.level.properties).sort()).toEqual([...known(but(["levels", 0, "zzz"], 1))].sort());
+  expect(schema.$defs.level.properties.reduce.enum).toEqual(known(but(["levels", 0, "reduce"], "zzz")));
+  expect(schema.properties.nan.enum).toEqual(known(but(["nan"], "zzz")));
+  expect(schema.properties.nullKeys.enum).toEqual(known(but(["nullKeys"], "zzz")));
+  expect(schema.$defs.source.oneOf[1].properties.format.enum).toEqual(known(but(["source", "format"], "zzz")));
+  const described = (node: unknown): boolean =>
+    typeof node !== "object" ||
+    node === null ||
+    Object.values((node as { properties?: object }).properties ?? {}).every((one) => "description" in one && described(one));
+  expect(described(schema) && Object.values(schema.$defs).every(described)).toBe(true);
+});
