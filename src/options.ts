@@ -3,8 +3,15 @@ import { badOption, FourfoldError, show } from "./errors.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
 
-/** Names of the backends that an engine can be asked for. `"auto"` takes the fastest that keeps what was asked. */
-export type BackendName = "auto" | "wasm" | "reference";
+/**
+ * Names of the backends that an engine can be asked for.
+ * - `"auto"`: the fastest one that keeps the accuracy that was asked for.
+ * - `"wasm"`: the SIMD kernels, on all cores. Keeps the numeric contract.
+ * - `"reference"`: the contract in plain loops, slow, on the calling thread.
+ * - `"tfjs-cpu"`: TensorFlow.js tensor ops in float32, on the calling thread; accuracy `"fast"`, with an error bound.
+ *   Needs `@tensorflow/tfjs-core` and `@tensorflow/tfjs-backend-cpu`.
+ */
+export type BackendName = "auto" | "wasm" | "reference" | "tfjs-cpu";
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions {
@@ -31,6 +38,11 @@ export interface RunOptions {
   readonly backend?: BackendName;
   /** Levels whose nodes are kept for {@link Result.level}: their names, or `"all"`. The outermost is always kept. */
   readonly keep?: "all" | readonly string[];
+  /**
+   * True computes {@link Result.errorBounds}. Default false: it takes far longer than the run itself.
+   * Results of tensor backends always carry it.
+   */
+  readonly errorBound?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -54,7 +66,7 @@ export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
 /** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
 const MEMORY_BYTES_MAX = 8 * 2 ** 30;
 
-const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference"];
+const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tfjs-cpu"];
 const DTYPES: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
 
 /** Reads engine options, filling in the defaults. `cores` is the number of worker threads unless told. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
@@ -70,15 +82,23 @@ export function readEngineOptions(options: EngineOptions, cores: number): Engine
 
 /** Checks the options of a run. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND */
 export function checkRunOptions(options: RunOptions): void {
-  checkNames("run", options, ["accuracy", "nan", "backend", "keep", "signal", "onProgress"]);
+  checkNames("run", options, ["accuracy", "nan", "backend", "keep", "errorBound", "signal", "onProgress"]);
   checkModes(options);
+  checkWatch(options);
 }
 
 /** Checks the options of a plan. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND, ERR_FOURFOLD_DTYPE */
 export function checkPlanOptions(options: PlanOptions): void {
-  checkNames("plan", options, ["shape", "dtype", "foreign", "accuracy", "nan", "backend", "keep"]);
+  checkNames("plan", options, ["shape", "dtype", "foreign", "accuracy", "nan", "backend", "keep", "errorBound"]);
   checkModes(options);
   checkDtype(options.dtype);
+}
+
+/** Checks the options of a planned run. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function checkPlanRunOptions(options: PlanRunOptions): void {
+  checkNames("plan.run", options, ["into", "signal", "onProgress"]);
+  checkWatch(options);
+  if (options.into !== undefined && !(options.into instanceof Float64Array)) throw badOption("into", options.into, "a Float64Array");
 }
 
 /** Checks a dtype's name. @throws FourfoldError ERR_FOURFOLD_DTYPE */
@@ -90,11 +110,18 @@ export function checkDtype(dtype: unknown): asserts dtype is Dtype {
 /** Which levels `keep` names, the outermost always. @throws FourfoldError ERR_FOURFOLD_LEVEL */
 export function keptLevels(chain: Chain, keep: RunOptions["keep"]): boolean[] {
   const last = chain.levels.length - 1;
+  if (keep !== undefined && keep !== "all" && !Array.isArray(keep)) throw badOption("keep", keep, 'level names in an array, or "all"');
   if (Array.isArray(keep))
     for (const name of keep as readonly string[])
       if (!chain.levels.some((level) => level.name === name))
-        throw new FourfoldError("ERR_FOURFOLD_LEVEL", `keep: there is no level "${name}", the levels are ${chain.levels.map((level) => `"${level.name}"`).join(", ")}`, { given: name });
+        throw new FourfoldError("ERR_FOURFOLD_LEVEL", `keep: there is no level "${name}", the levels are ${chain.levels.map((level) => `"${level.name}"`).join(", ")}`, { given: name, fix: 'Use their names, or "all"' });
   return chain.levels.map(({ name }, i) => i === last || keep === "all" || (Array.isArray(keep) && keep.includes(name)));
+}
+
+/** A signal and a callback, if there are any. */
+function checkWatch({ signal, onProgress }: { readonly signal?: unknown; readonly onProgress?: unknown }): void {
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function") throw badOption("signal", signal, "an AbortSignal");
+  if (onProgress !== undefined && typeof onProgress !== "function") throw badOption("onProgress", onProgress, "a function");
 }
 
 function checkModes({ accuracy, nan, backend }: { readonly accuracy?: unknown; readonly nan?: unknown; readonly backend?: unknown }): void {
@@ -113,6 +140,8 @@ function oneOf(option: string, given: unknown, allowed: readonly string[]): void
 }
 
 function checkNames(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null)
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, { given: options, fix: `The options are ${known.join(", ")}` });
   for (const key of Object.keys(options))
     if (!known.includes(key)) throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, { given: key, expected: known, fix: `The options are ${known.join(", ")}` });
 }

@@ -13,6 +13,9 @@ export interface Chain {
   readonly levels: readonly Level[];
 }
 
+/** Levels of one chain: what a run can tell its workers about. */
+const LEVELS_MAX = 60;
+
 const DEFAULT_NAMES = ["f", "g", "h", "k"];
 
 /**
@@ -31,6 +34,12 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
     : (levels as readonly Reduction[]).map((reduction, i) => [DEFAULT_NAMES[i] ?? `level${i + 1}`, reduction]);
   if (entries.length === 0)
     throw new FourfoldError("ERR_FOURFOLD_CHAIN", "a chain needs one level or more, given none", { fix: "Give reductions, innermost first: chain(sum(), mean())" });
+  if (entries.length > LEVELS_MAX)
+    throw new FourfoldError("ERR_FOURFOLD_CHAIN", `a chain has at most ${LEVELS_MAX} levels, given ${entries.length}`, {
+      given: entries.length,
+      expected: LEVELS_MAX,
+      fix: "Run the inner levels first, and the outer ones on their values",
+    });
   for (const [name, reduction] of entries) {
     if (!isReduction(reduction))
       throw new FourfoldError("ERR_FOURFOLD_CHAIN", `level "${name}" is ${show(reduction)}, expected a reduction`, {
@@ -53,6 +62,16 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
       fix: "Keep the matrix at one level and run the chain once for each output of the other",
     });
   return Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
+}
+
+/** Refuses what is no chain. @throws FourfoldError ERR_FOURFOLD_CHAIN */
+export function checkChain(value: unknown): asserts value is Chain {
+  if (typeof value === "object" && value !== null && Array.isArray((value as Partial<Chain>).levels)) return;
+  throw new FourfoldError("ERR_FOURFOLD_CHAIN", `the chain is ${show(value)}`, {
+    given: value,
+    expected: "what chain() returns",
+    fix: isReduction(value) ? `Wrap it: chain(${value.name}(…))` : "Make one with chain(sum(), mean(), …)",
+  });
 }
 
 /** The number of outputs of a chain: the rows of its weight matrix, or 1 and `undefined` where it has none. */

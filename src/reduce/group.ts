@@ -4,7 +4,8 @@
  */
 import { FourfoldError, show } from "../errors.ts";
 import type { Chain } from "./chain.ts";
-import { raggedTree, type Tree } from "./tree.ts";
+import { SLICE } from "./slices.ts";
+import { readRagged, type Tree } from "./tree.ts";
 
 /** One value of a key column. */
 export type Key = string | number | bigint | boolean | null;
@@ -28,9 +29,6 @@ export interface Grouping {
 /** What to do with null and NaN keys. */
 export type NullKeys = "error" | "skip" | "group";
 
-/** Records handled between two yields: about a millisecond of work. */
-const SLICE = 1 << 16;
-
 /**
  * Groups n records by key columns, outermost first. `by[i]`, one for each level of the chain and never rising,
  * is the number of leading columns that name the nodes of level i; 0 means one node.
@@ -49,13 +47,24 @@ export function* groupRecords(chain: Chain, n: number, columns: Readonly<Record<
   let heads: Uint32Array | undefined; // for each node of the level inside, the place of its first record in `order`
   for (const depth of by) {
     const groups = yield* cutGroups(order, encoded.slice(0, depth), heads);
-    const keyOf = ({ codes, keys }: Encoded, place: number): Key => keys[codes[order[place]!]!]!;
-    keys.push({ names: names.slice(0, depth), columns: encoded.slice(0, depth).map((column) => Array.from(groups.heads, (place) => keyOf(column, place))) });
+    const columns: Key[][] = [];
+    for (const column of encoded.slice(0, depth)) columns.push(yield* keysAt(column, order, groups.heads));
+    keys.push({ names: names.slice(0, depth), columns });
     offsets.push(groups.offsets);
     heads = groups.heads;
   }
-  const tree = raggedTree(chain, offsets, order.length, "records");
+  const tree = yield* readRagged(chain, offsets, order.length, "records");
   return { tree: by.at(-1) === 0 ? { ...tree, frames: [] } : tree, keys, order };
+}
+
+/** The keys of a column at the places where nodes start. */
+function* keysAt({ codes, keys }: Encoded, order: Uint32Array, heads: Uint32Array): Generator<void, Key[]> {
+  const found: Key[] = [];
+  for (let node = 0; node < heads.length; node++) {
+    found.push(keys[codes[order[heads[node]!]!]!]!);
+    if (node % SLICE === SLICE - 1) yield;
+  }
+  return found;
 }
 
 /** A column as codes: record i has the key keys[codes[i]]; keys ascend; code keys.length means "skip". */
@@ -65,8 +74,15 @@ interface Encoded {
 }
 
 function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys): Generator<void, Encoded> {
+  if (typeof column !== "object" || column === null || column.length === undefined)
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" is ${show(column)}, expected an array`, { given: column, fix: "Give one key for each value", at: { column: name } });
   if (column.length !== n)
-    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" has ${column.length} entries for ${n} values`, { given: column.length, expected: n, at: { column: name } });
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" has ${column.length} entries for ${n} values`, {
+      given: column.length,
+      expected: n,
+      fix: "Give one key for each value",
+      at: { column: name },
+    });
   const codeOf = new Map<Key, number>();
   const codes = new Uint32Array(n);
   for (let i = 0; i < n; i++) {
@@ -82,6 +98,12 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
     const key: Key = missing ? null : Object.is(given, -0) ? 0 : given;
     let code = codeOf.get(key);
     if (code === undefined) {
+      if (typeof key === "object" && key !== null)
+        throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}": entry ${i} is ${show(key)}, expected a string, number, bigint or boolean`, {
+          given: key,
+          fix: "Turn it into one, for example a date into its ISO string",
+          at: { column: name, row: i },
+        });
       code = codeOf.size;
       codeOf.set(key, code);
     }
@@ -106,7 +128,9 @@ function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, U
   const order = new Uint32Array(n);
   let kept = 0;
   for (let i = 0; i < n; i++) {
-    if (columns.every(({ codes, keys }) => codes[i]! < keys.length)) order[kept++] = i;
+    let keep = true;
+    for (const { codes, keys } of columns) if (codes[i] === keys.length) keep = false;
+    if (keep) order[kept++] = i;
     if (i % SLICE === SLICE - 1) yield;
   }
   return order.subarray(0, kept);
@@ -138,7 +162,9 @@ function* cutGroups(order: Uint32Array, columns: readonly Encoded[], inner: Uint
   for (let i = 0; i < n; i++) {
     const place = inner ? inner[i]! : i;
     const record = order[place]!;
-    if (i === 0 || columns.some(({ codes }) => codes[record] !== codes[previous])) {
+    let starts = i === 0;
+    for (const { codes } of columns) if (codes[record] !== codes[previous]) starts = true;
+    if (starts) {
       offsets.push(i);
       heads.push(place);
     }

@@ -1,9 +1,9 @@
 /** What a chain can run on, and how each kind of input becomes a tree and leaves. */
-import { FourfoldError, show } from "../errors.ts";
+import { badOption, FourfoldError, show } from "../errors.ts";
 import type { Data, Dtype, TypedData } from "../types.ts";
 import type { Chain } from "./chain.ts";
 import { groupRecords, type KeyColumn, type LevelKeys, type NullKeys } from "./group.ts";
-import { denseTree, type Offsets, raggedTree, readData, type Tree } from "./tree.ts";
+import { denseTree, type Offsets, readData, readRagged, type Tree } from "./tree.ts";
 
 /** A dense tensor: the last axis is reduced by level f. */
 export interface DenseInput {
@@ -63,7 +63,8 @@ export function isDense(input: Input): input is DenseInput | Tensor {
  */
 export function* readInput(chain: Chain, input: Input): Generator<void, ReadInput> {
   if (isKeyed(input)) {
-    const data = readData(input.values);
+    checkKeyed(input);
+    const data = yield* readData(input.values);
     const grouping = yield* groupRecords(chain, data.length, input.keys, keyDepths(chain, input), input.nullKeys ?? "error");
     return { ...grouping, data };
   }
@@ -74,8 +75,8 @@ export function* readInput(chain: Chain, input: Input): Generator<void, ReadInpu
       given: input,
       fix: "Give { data, shape }, { data, offsets }, { values, keys }, a tensor, or numbers",
     });
-  const data = readData(given);
-  const tree = shape === undefined ? raggedTree(chain, offsets ?? [], data.length) : denseTree(chain, shape, data.length);
+  const data = yield* readData(given);
+  const tree = shape === undefined ? yield* readRagged(chain, offsets ?? [], data.length) : denseTree(chain, shape, data.length);
   return { tree, data, keys: undefined, order: undefined };
 }
 
@@ -83,10 +84,21 @@ function isKeyed(input: Input): input is KeyedInput {
   return typeof input === "object" && input !== null && !ArrayBuffer.isView(input) && !Array.isArray(input) && "keys" in input && "values" in input;
 }
 
+function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
+  const refuse = (found: string, given: unknown, fix: string): never => {
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", found, { given, fix });
+  };
+  if (typeof keys !== "object" || keys === null) refuse(`the keys are ${show(keys)}`, keys, "Give an object of key columns, outermost first: keys: { state, origin }");
+  if (by !== undefined && !(Array.isArray(by) && by.every(Array.isArray))) refuse(`by is ${show(by)}`, by, "Give an array of key names for each level, innermost first");
+  if (nullKeys !== undefined && !["error", "skip", "group"].includes(nullKeys)) throw badOption("nullKeys", nullKeys, '"error", "skip" or "group"');
+}
+
 /** The number of key columns that name the nodes of each level. */
 function keyDepths(chain: Chain, { keys, by }: KeyedInput): number[] {
   const names = Object.keys(keys);
   if (by === undefined) return chain.levels.map((_, i) => Math.max(0, names.length - i));
+  if (by.length > chain.levels.length)
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `by has ${by.length} entries for ${chain.levels.length} levels`, { given: by.length, expected: chain.levels.length, fix: "Give one for each level, innermost first" });
   let previous = names.length;
   return chain.levels.map(({ name }, i) => {
     const given = by[i] ?? [];

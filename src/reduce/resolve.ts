@@ -17,15 +17,21 @@ export type FittedWeights =
   /** the records below child c */
   | { readonly form: "count" };
 
+/** Records in the order of their groups: record `order[i]` stands at leaf i. */
+export interface GroupedRecords {
+  readonly order: Uint32Array;
+  /** Records given, those that were left out for a null key included. */
+  readonly records: number;
+}
+
 /** One level of a chain fitted to a tree. */
 export interface FittedLevel extends TreeLevel {
   readonly reduction: Reduction;
   readonly weights: FittedWeights;
 }
 
-/** A chain fitted to a tree: all that a backend needs beside the data. */
+/** A chain fitted to a tree: all that a backend needs beside the data. It does not hold the chain itself, so that plans kept for a chain end with it. */
 export interface Fitted {
-  readonly chain: Chain;
   readonly tree: Tree;
   readonly levels: readonly FittedLevel[];
   readonly nan: NanPolicy;
@@ -52,12 +58,11 @@ export function builtIn(level: { readonly reduction: Reduction }): BuiltIn | und
 }
 
 /**
- * Fits the chain's weights to the tree. `order[i]` is the record that stands at leaf i, where records were grouped.
+ * Fits the chain's weights to the tree. Where records were grouped, `grouped` says which record stands at which leaf.
  * @throws FourfoldError ERR_FOURFOLD_WEIGHTS with level and axis; ERR_FOURFOLD_REDUCTION for records under a reduction that needs an order;
  * ERR_FOURFOLD_NAN for a NaN weight under `nan: "error"`
  */
-export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy, order?: Uint32Array): Fitted {
-  const frames = tree.frames.reduce((product, extent) => product * extent, 1);
+export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy, grouped?: GroupedRecords): Fitted {
   const levels = chain.levels.map((given, i): FittedLevel => {
     const level = tree.levels[i]!;
     const reduction = i === 0 ? leafCounts(given.reduction) : given.reduction;
@@ -67,11 +72,12 @@ export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy
         fix: "Define it with orderFree: true if the order of children cannot change its result, or give rows",
         at: { level: level.name },
       });
-    const weights = fitWeights(reduction, level, axis, frames, i === 0 ? order : undefined);
+    const frame = frameOf(tree, i);
+    const weights = fitWeights(reduction, level, axis, frame, i === 0 ? grouped : undefined);
     if (nan === "error") refuseNan(weights, level);
     return { ...level, reduction, weights };
   });
-  return { chain, tree, levels, nan, accuracy, outputs: outputsOf(chain) };
+  return { tree, levels, nan, accuracy, outputs: outputsOf(chain) };
 }
 
 /** At the leaves "count" weighs each child 1, which is the unweighted reduction. */
@@ -80,7 +86,13 @@ function leafCounts(reduction: Reduction): Reduction {
   return reduction.kind === "weightedSum" ? sum() : mean();
 }
 
-function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frames: number, order: Uint32Array | undefined): FittedWeights {
+/** The children that one frame has at a level, where all frames are alike. */
+function frameOf({ levels, frames }: Tree, index: number): number | undefined {
+  if (frames.length === 0) return undefined;
+  return levels.slice(index).reduce<number | undefined>((product, { extent }) => (product === undefined || extent === undefined ? undefined : product * extent), 1);
+}
+
+function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frame: number | undefined, grouped: GroupedRecords | undefined): FittedWeights {
   const { weights } = reduction;
   if (weights === undefined) return { form: "none" };
   const given = weights.form === "count" ? 0 : weights.form === "matrix" ? weights.extent : weights.values.length;
@@ -92,6 +104,8 @@ function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frames
       return weights;
     case "shared":
     case "matrix":
+      if (grouped)
+        return refuse("records have no order", grouped.records, "Give { perNode: weights }, one for each record, or weigh an outer level, whose children are in order of key");
       if (level.extent === undefined) {
         const node = firstOther(level, given);
         const extent = childStart(level, node + 1) - childStart(level, node);
@@ -100,10 +114,16 @@ function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frames
       if (level.extent !== given && level.nodes > 0) return refuse(`extent ${level.extent}`, level.extent, "Give one weight for each child of a node");
       return weights;
     case "perNode": {
-      const frame = frames > 0 && level.extent !== undefined ? level.children / frames : level.children;
+      if (grouped) {
+        if (given !== grouped.records) return refuse(`${grouped.records} records`, grouped.records, "Give one weight for each record");
+        const values = new Float64Array(grouped.order.length);
+        grouped.order.forEach((record, leaf) => {
+          values[leaf] = weights.values[record]!;
+        });
+        return { form: "perNode", values };
+      }
       if (given !== level.children && given !== frame) return refuse(`${level.children} children`, level.children, "Give one weight for each child of the level");
-      if (order === undefined) return weights;
-      return { form: "perNode", values: Float64Array.from(order, (record) => weights.values[record]!) };
+      return weights;
     }
   }
 }

@@ -47,8 +47,8 @@ export interface Levels {
   readonly values: readonly (LevelValues | undefined)[];
   /** For keyed records. */
   readonly keys: readonly LevelKeys[] | undefined;
-  /** The value of each leaf, and for records the record that stands there. */
-  readonly leaves: { at(position: number): number };
+  /** The value of each leaf, where it is still to be had; and for records the record that stands there. */
+  readonly leaves: { at(position: number): number } | undefined;
   readonly order: Uint32Array | undefined;
 }
 
@@ -57,7 +57,7 @@ export function levelView(levels: Levels, name: string): LevelView {
   const index = levels.tree.levels.findIndex((level) => level.name === name);
   if (index < 0) {
     const names = levels.tree.levels.map((level) => `"${level.name}"`).join(", ");
-    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level "${name}", the levels are ${names}`, { given: name, expected: names });
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level "${name}", the levels are ${names}`, { given: name, expected: names, fix: "Use the name of a level of the chain" });
   }
   return new View(levels, index);
 }
@@ -110,7 +110,7 @@ class View implements LevelView {
     const path = this.#path(node);
     const { values, outputs } = this.#kept;
     return {
-      key: path.at(-1) ?? node,
+      key: path.length > 0 ? path.at(-1)! : node, // a key may be null
       path,
       value: values[node]!,
       values: Array.from({ length: outputs }, (_, r) => values[r * this.length + node]!),
@@ -128,6 +128,8 @@ class View implements LevelView {
       return Array.from({ length: n }, (_, i) => inner.#node(start + i));
     }
     const { leaves, order } = this.#levels;
+    if (leaves === undefined)
+      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `the leaves of level "${this.name}" were not kept`, { fix: 'Run with keep: "all"', at: { level: this.name } });
     return Array.from({ length: n }, (_, i): Node => {
       const key = order ? order[start + i]! : i;
       const value = leaves.at(start + i);

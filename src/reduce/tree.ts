@@ -5,6 +5,7 @@
 import { FourfoldError, show } from "../errors.ts";
 import type { Data, Dtype, TypedData } from "../types.ts";
 import type { Chain } from "./chain.ts";
+import { finish, SLICE } from "./slices.ts";
 
 /** The children of one level: node n has `extent` children, or those from offsets[n] to offsets[n + 1]. */
 export interface TreeLevel {
@@ -47,16 +48,20 @@ export function dtypeOf(data: unknown): Dtype | undefined {
 }
 
 /**
- * Leaf values as a typed array; typed arrays are taken as they are, the others are converted exactly.
+ * Leaf values as a typed array; typed arrays are taken as they are, the others are converted exactly. Yields between slices of work.
  * @throws FourfoldError ERR_FOURFOLD_DTYPE, or ERR_FOURFOLD_INTEGER for a BigInt beyond ±2^53
  */
-export function readData(data: Data): TypedData {
+export function* readData(data: Data): Generator<void, TypedData> {
   if (dtypeOf(data) !== undefined) return data as TypedData;
-  if (data instanceof BigInt64Array) return fromBigInts(data);
-  if (Array.isArray(data)) {
-    const bad = data.findIndex((x) => typeof x !== "number");
-    if (bad < 0) return Float64Array.from(data);
-    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data[${bad}] is ${show(data[bad])}, expected a number`, { given: data[bad], expected: "number", at: { index: bad } });
+  if (Array.isArray(data) || data instanceof BigInt64Array) {
+    const values = new Float64Array(data.length);
+    for (let i = 0; i < values.length; i++) {
+      const x: unknown = data[i];
+      if (typeof x === "number") values[i] = x;
+      else values[i] = fromBigInt(x, i, data);
+      if (i % SLICE === SLICE - 1) yield;
+    }
+    return values;
   }
   throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data is ${show(data)}, expected numbers`, {
     given: data,
@@ -65,26 +70,34 @@ export function readData(data: Data): TypedData {
   });
 }
 
-function fromBigInts(data: BigInt64Array): Float64Array {
-  const limit = 2n ** 53n;
-  return Float64Array.from(data, (x, index) => {
-    if (x <= limit && x >= -limit) return Number(x);
-    throw new FourfoldError("ERR_FOURFOLD_INTEGER", `data[${index}] is ${x}, beyond ±2^53`, {
-      given: x,
-      expected: "an integer that float64 holds exactly",
-      fix: "Scale the integers, or convert them yourself if rounding them is right",
-      at: { index },
-    });
+const INTEGER_MAX = 2n ** 53n;
+
+/** A value of a BigInt64Array as a number. */
+function fromBigInt(x: unknown, index: number, data: Data): number {
+  if (typeof x !== "bigint" || Array.isArray(data))
+    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data[${index}] is ${show(x)}, expected a number`, { given: x, expected: "number", at: { index } });
+  if (x <= INTEGER_MAX && x >= -INTEGER_MAX) return Number(x);
+  throw new FourfoldError("ERR_FOURFOLD_INTEGER", `data[${index}] is ${x}, beyond ±2^53`, {
+    given: x,
+    expected: "an integer that float64 holds exactly",
+    fix: "Scale the integers, or convert them yourself if rounding them is right",
+    at: { index },
+  });
+}
+
+/** Refuses what is no shape. @throws FourfoldError ERR_FOURFOLD_SHAPE */
+export function checkShape(shape: unknown): asserts shape is readonly number[] {
+  if (!Array.isArray(shape)) throw shapeError(`shape is ${show(shape)}, expected an array of integers`, shape, "an array of integers of 0 or more");
+  shape.forEach((extent, axis) => {
+    if (!Number.isSafeInteger(extent) || extent < 0)
+      throw shapeError(`shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`, shape, "integers of 0 or more", axis);
   });
 }
 
 /** The tree of a dense tensor of shape [...frames, D, C, B, A]: the last axis is level f. @throws FourfoldError ERR_FOURFOLD_SHAPE */
 export function denseTree(chain: Chain, shape: readonly number[], length: number | undefined): Tree {
   const { levels } = chain;
-  shape.forEach((extent, axis) => {
-    if (!Number.isSafeInteger(extent) || extent < 0)
-      throw shapeError(`shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`, shape, "integers of 0 or more", axis);
-  });
+  checkShape(shape);
   if (shape.length < levels.length)
     throw shapeError(`shape [${shape.join(", ")}] has ${shape.length} axes, the chain has ${levels.length} levels`, shape, `${levels.length} axes or more`);
   const leaves = shape.reduce((product, extent) => product * extent, 1);
@@ -107,7 +120,14 @@ export function denseTree(chain: Chain, shape: readonly number[], length: number
  * @throws FourfoldError ERR_FOURFOLD_OFFSETS
  */
 export function raggedTree(chain: Chain, offsets: readonly Offsets[], leaves: number, form: Tree["form"] = "rows"): Tree {
+  return finish(readRagged(chain, offsets, leaves, form));
+}
+
+/** {@link raggedTree}, yielding between slices of work. */
+export function* readRagged(chain: Chain, offsets: readonly Offsets[], leaves: number, form: Tree["form"] = "rows"): Generator<void, Tree> {
   const { levels } = chain;
+  if (!Array.isArray(offsets))
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `the offsets are ${show(offsets)}, expected an array of offset arrays`, { given: offsets, fix: OFFSETS_FIX });
   if (offsets.length > levels.length)
     throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `${offsets.length} offset arrays for ${levels.length} levels`, {
       given: offsets.length,
@@ -115,16 +135,21 @@ export function raggedTree(chain: Chain, offsets: readonly Offsets[], leaves: nu
       fix: "Give one offset array for each level, innermost first; leave out the outer ones where there is one node",
     });
   let children = leaves;
-  const tree = levels.map(({ name }, i): TreeLevel => {
+  const tree: TreeLevel[] = [];
+  for (const [i, { name }] of levels.entries()) {
     const given = offsets[i];
-    const level = given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : cut(name, given, children);
+    const level: TreeLevel = given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : yield* cut(name, given, children);
     children = level.nodes;
-    return level;
-  });
+    tree.push(level);
+  }
   return { form, leaves, levels: tree, frames: offsets.length === levels.length ? [children] : [] };
 }
 
-function cut(name: string, given: Offsets, children: number): TreeLevel {
+const OFFSETS_FIX = "Give one array of offsets for each level, innermost first: offsets: [[0, 3, 5]]";
+
+function* cut(name: string, given: Offsets, children: number): Generator<void, TreeLevel> {
+  if (!Array.isArray(given) && !ArrayBuffer.isView(given))
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are ${show(given)}, expected an array`, { given, fix: OFFSETS_FIX, at: { level: name } });
   const fail = (index: number, problem: string): never => {
     throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": offsets[${index}] is ${show(given[index])}, ${problem}`, {
       given: given[index],
@@ -135,19 +160,23 @@ function cut(name: string, given: Offsets, children: number): TreeLevel {
   };
   const nodes = given.length - 1;
   if (nodes < 0)
-    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are empty, expected one more than nodes`, { at: { level: name } });
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are empty, expected one more than nodes`, {
+      fix: "Start with 0: [0] is no node, [0, 0] one empty node",
+      at: { level: name },
+    });
   const offsets = new Uint32Array(nodes + 1);
   let previous = 0;
   let uniform = true;
   for (let i = 0; i <= nodes; i++) {
-    const offset = Number(given[i]);
-    if (!Number.isSafeInteger(offset)) fail(i, "expected an integer");
+    const offset = typeof given[i] === "bigint" ? Number(given[i]) : (given[i] as number);
+    if (!Number.isInteger(offset)) fail(i, "expected an integer");
     if (i === 0 && offset !== 0) fail(i, "expected 0");
     if (offset < previous) fail(i, `below the one before it (${previous})`);
     if (offset > children) fail(i, `past the end of ${children} children`);
     offsets[i] = offset;
     if (i > 1 && offset - previous !== offsets[1]) uniform = false;
     previous = offset;
+    if (i % SLICE === SLICE - 1) yield;
   }
   if (previous !== children) fail(nodes, `expected ${children}, the number of children`);
   // Equal lengths are the dense case, which has the faster kernels and shared weights.
@@ -174,7 +203,7 @@ export function distribute(data: Data, options: { readonly parts: number }): Dis
   const { parts } = options;
   if (!Number.isSafeInteger(parts) || parts < 1 || parts > 2 ** 24)
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `distribute: parts is ${show(parts)}, expected an integer from 1 to 2^24`, { given: parts, expected: "1 to 2^24" });
-  const values = readData(data);
+  const values = finish(readData(data));
   const offsets = new Uint32Array(parts + 1);
   const short = Math.floor(values.length / parts);
   const longer = values.length % parts;

@@ -35,7 +35,7 @@ export function readWeights(input: WeightsInput, reduction: string): Weights {
 }
 
 function readMatrix(rows: readonly NumberList[], reduction: string): Weights {
-  const extent = rows[0]!.length;
+  const extent = isList(rows[0]) ? rows[0].length : 0;
   const values = new Float64Array(rows.length * extent);
   rows.forEach((row, r) => {
     if (!isList(row) || row.length !== extent)
