@@ -1,0 +1,219 @@
+/** `fourfold doctor`: what works on this machine, each thing tried and not guessed, and the command that gets what is absent. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, availableParallelism, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { FourfoldError } from "../errors.ts";
+import { loadSpec } from "../files/index.ts";
+import { chain, createEngine, type EngineOptions, max, mean, type Result, weightedMean, weightedSum } from "../index.ts";
+import { readArgs } from "./args.ts";
+import { EXIT, harmless } from "./failure.ts";
+import { bitsOf } from "./formats.ts";
+
+/** One thing that a run may use. */
+export interface Finding {
+  readonly present: boolean;
+  /** How it was tried, or what went wrong. */
+  readonly note: string;
+  readonly version?: string;
+  /** The command or the change that gets it. */
+  readonly fix?: string;
+}
+
+/** What `fourfold doctor --json` prints. */
+export interface Report {
+  /** True if the wasm backend works: then everything but tables does. */
+  readonly ok: boolean;
+  readonly fourfold: string;
+  readonly node: { readonly version: string; readonly needs: string; readonly supported: boolean };
+  readonly platform: { readonly os: string; readonly arch: string; readonly cpu: string; readonly cores: number };
+  readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly wasm: { readonly simd: boolean; readonly threads: boolean; readonly waitAsync: boolean };
+  readonly backends: Readonly<Record<"wasm" | "reference" | "tfjs-cpu", Finding>>;
+  readonly tables: Readonly<Record<"duckdb", Finding>>;
+}
+
+/** Examines the machine; returns the exit code. */
+export async function doctor(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArgs("doctor", args, { json: { type: "boolean" }, verbose: { type: "boolean" } });
+  if (positionals.length > 0)
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "doctor takes no arguments", { given: positionals, fix: "fourfold doctor --json" });
+  const report = await examine();
+  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : inWords(report));
+  return report.ok ? EXIT.ok : EXIT.failed;
+}
+
+async function examine(): Promise<Report> {
+  const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+    engines: { node: string };
+  };
+  const backends = { ...(await kernels()), "tfjs-cpu": await tensorflow() };
+  return {
+    ok: backends.wasm.present,
+    fourfold: packageJson.version,
+    node: {
+      version: process.versions.node,
+      needs: packageJson.engines.node,
+      supported: atLeast(process.versions.node, packageJson.engines.node),
+    },
+    platform: { os: `${platform()} ${release()}`, arch: arch(), cpu: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism() },
+    memory: { totalBytes: totalmem(), freeBytes: freemem() },
+    wasm: { simd: compiles(SIMD), threads: compiles(THREADS), waitAsync: "waitAsync" in Atomics },
+    backends,
+    tables: { duckdb: await duckdb() },
+  };
+}
+
+/** A chain of four levels on awkward values. */
+async function tried(shape: readonly [number, number, number, number], options: EngineOptions): Promise<Result> {
+  const weights = (n: number): number[] => Array.from({ length: n }, (_, i) => Math.sin(i + 1) / 3);
+  const [, , b, a] = shape;
+  const four = chain(weightedSum(weights(a)), weightedMean(weights(b).map(Math.abs)), mean(), max());
+  await using engine = await createEngine(options);
+  const x = engine.tensor(shape, "f64");
+  for (let i = 0; i < x.data.length; i++) x.data[i] = Math.cos(i) * 2 ** ((i % 41) - 20);
+  return await engine.run(four, x);
+}
+
+/** Tries the kernels against the reference, on the calling thread and on workers. */
+async function kernels(): Promise<{ wasm: Finding; reference: Finding }> {
+  // Odd extents reach the kernels' tails; 2.9 MiB of float64 is enough to go to the workers.
+  const shape = [3, 5, 97, 257] as const;
+  const fix = "Install fourfold again; if that does not help, report it with this output";
+  try {
+    const expected = bitsOf((await tried(shape, { backend: "reference" })).value);
+    const reference: Finding = { present: true, note: "plain loops, the definition that the others are compared with" };
+    try {
+      for (const [where, options] of [
+        ["on the calling thread", { workers: 0 }],
+        ["on workers", {}],
+      ] as const) {
+        const found = bitsOf((await tried(shape, { ...options, backend: "wasm" })).value);
+        if (found !== expected)
+          return {
+            wasm: { present: false, note: `a small chain ${where} gave the bits ${found}, the reference ${expected}`, fix },
+            reference,
+          };
+      }
+      return {
+        wasm: { present: true, note: "a chain of four levels gave the reference's bits, on the calling thread and on workers" },
+        reference,
+      };
+    } catch (error) {
+      return { wasm: { present: false, note: messageOf(error), fix }, reference };
+    }
+  } catch (error) {
+    const broken: Finding = { present: false, note: messageOf(error), fix };
+    return { wasm: broken, reference: broken };
+  }
+}
+
+/** Tries the tensor operations against the reference. */
+async function tensorflow(): Promise<Finding> {
+  const version = versionOf("@tensorflow/tfjs-core");
+  const told = version === undefined ? {} : { version };
+  const shape = [3, 5, 7, 257] as const;
+  try {
+    const { value, errorBound } = await tried(shape, { backend: "tfjs-cpu", accuracy: "fast", workers: 0 });
+    const expected = (await tried(shape, { backend: "reference" })).value;
+    const off = Math.abs(value - expected);
+    if (errorBound !== undefined && off <= errorBound)
+      return {
+        present: true,
+        ...told,
+        note: "float32 tensor operations, for --accuracy fast; a chain of four levels was within its error bound",
+      };
+    return { present: false, ...told, note: `a small chain was ${off} off, its error bound is ${errorBound}` };
+  } catch (error) {
+    return { present: false, ...told, note: messageOf(error), ...fixOf(error) };
+  }
+}
+
+/** Tries DuckDB on a spec of one row: its native part can be missing while its package is there. */
+async function duckdb(): Promise<Finding> {
+  const version = versionOf("@duckdb/node-api");
+  const told = version === undefined ? {} : { version };
+  let folder: string | undefined;
+  try {
+    folder = mkdtempSync(join(tmpdir(), "fourfold-doctor-"));
+    const file = join(folder, "one.json");
+    writeFileSync(
+      file,
+      '{ "source": { "sql": "select 42 as x" }, "value": "x", "levels": [{ "name": "all", "by": [], "reduce": "sum" }] }',
+    );
+    await using engine = await createEngine({ workers: 0 });
+    const { value } = await engine.run(await loadSpec(file));
+    return value === 42
+      ? { present: true, ...told, note: "reads CSV, JSON and Parquet" }
+      : { present: false, ...told, note: `read ${value} where 42 was written` };
+  } catch (error) {
+    return {
+      present: false,
+      ...told,
+      note: messageOf(error),
+      ...fixOf(error),
+    };
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The command that gets what is absent, without the words before it. */
+function fixOf(error: unknown): { fix?: string } {
+  const fix = error instanceof FourfoldError ? error.fix : undefined;
+  return fix === undefined ? {} : { fix: fix.replace(/^.*(?=npm install )/, "") };
+}
+
+function versionOf(name: string): string | undefined {
+  try {
+    const require = createRequire(import.meta.url);
+    return (require(`${name}/package.json`) as { version: string }).version;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `20.20.2` against `>=20.19`. */
+function atLeast(version: string, needs: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [needMajor = 0, needMinor = 0] = (/\d+(\.\d+)*/.exec(needs)?.[0] ?? "0").split(".").map(Number);
+  return major > needMajor || (major === needMajor && minor >= needMinor);
+}
+
+/** A function that makes a v128 of zeros. */
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
+/** A shared memory. */
+const THREADS = [0, 97, 115, 109, 1, 0, 0, 0, 5, 4, 1, 3, 1, 1];
+
+function compiles(bytes: readonly number[]): boolean {
+  try {
+    new WebAssembly.Module(Uint8Array.from(bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const messageOf = (error: unknown): string => harmless(error instanceof Error ? error.message.replace(/\s*\n\s*/g, " ") : String(error));
+
+function inWords({ fourfold, node, platform, memory, wasm, backends, tables }: Report): string {
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const yes = (works: boolean): string => (works ? "yes" : "no");
+  const lines: [string, string][] = [
+    ["fourfold", fourfold],
+    ["node", `${node.version} (${node.supported ? "supported" : "not supported"}: fourfold needs ${node.needs})`],
+    ["platform", `${platform.os} ${platform.arch}, ${platform.cpu}`],
+    ["cores", String(platform.cores)],
+    ["memory", `${gib(memory.totalBytes)}, ${gib(memory.freeBytes)} free`],
+    ["wasm", `SIMD ${yes(wasm.simd)}, threads ${yes(wasm.threads)}, Atomics.waitAsync ${yes(wasm.waitAsync)}`],
+    ...Object.entries(backends).map(([name, finding]): [string, string] => [`backend ${name}`, findingInWords(finding)]),
+    ...Object.entries(tables).map(([name, finding]): [string, string] => [`tables ${name}`, findingInWords(finding)]),
+  ];
+  const width = Math.max(...lines.map(([heading]) => heading.length)) + 2;
+  return lines.map(([heading, text]) => `${heading.padEnd(width)}${text.replaceAll("\n", `\n${" ".repeat(width)}`)}\n`).join("");
+}
+
+function findingInWords({ present, version, note, fix }: Finding): string {
+  return `${present ? "works" : "absent"}${version === undefined ? "" : ` ${version}`}: ${note}${fix === undefined || note.includes(fix) ? "" : `\nto get it: ${fix}`}`;
+}

@@ -1,0 +1,120 @@
+/** What `run` and `explain` are asked: the options that both have, checked as far as the command line alone can tell. */
+
+import { FourfoldError, nearest, show } from "../errors.ts";
+import type { BackendName, Engine, Result, RunOptions } from "../index.ts";
+import type { LevelView } from "../reduce/result.ts";
+import type { Accuracy, NanPolicy } from "../types.ts";
+import { choice, listed, type Parsed, usageError, wholeNumber } from "./args.ts";
+
+/** The options of both. */
+export const QUESTION_OPTIONS = {
+  keep: { type: "string", multiple: true },
+  accuracy: { type: "string" },
+  backend: { type: "string" },
+  nan: { type: "string" },
+  workers: { type: "string" },
+  "allow-path": { type: "string", multiple: true },
+  weights: { type: "string", multiple: true },
+  reduce: { type: "string", multiple: true },
+  verbose: { type: "boolean" },
+} as const;
+
+/** A checked question. */
+export interface Question {
+  /** A spec, or the NPY file of a tensor. */
+  readonly file: string;
+  readonly kind: "spec" | "tensor";
+  readonly keep: "all" | readonly string[];
+  readonly accuracy: Accuracy;
+  readonly backend: BackendName | undefined;
+  readonly nan: NanPolicy | undefined;
+  readonly workers: number | undefined;
+  readonly allowPaths: readonly string[];
+  readonly weights: readonly string[];
+  readonly reduce: readonly string[];
+  readonly verbose: boolean;
+}
+
+/** A level of an answer: its name, and what the parts of its nodes' paths are called. */
+export interface AnswerLevel {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+/** The outcome of a run, ready to be printed. */
+export interface Answer {
+  readonly result: Result;
+  /** Innermost first. */
+  readonly levels: readonly AnswerLevel[];
+  /** The levels that were asked for, innermost first, and the outermost; `index` is the place in `levels`. */
+  readonly kept: readonly (AnswerLevel & { readonly index: number; readonly view: LevelView })[];
+  readonly elapsedMs: number;
+}
+
+/** What can be run: a spec or a tensor, opened. */
+export interface Subject {
+  /** Innermost first. */
+  readonly levels: readonly AnswerLevel[];
+  run(engine: Engine, options: RunOptions): Promise<Result>;
+}
+
+/** Reads a question from the command line of `command`. */
+export function readQuestion(command: string, { values, positionals }: Parsed<typeof QUESTION_OPTIONS>): Question {
+  const [file, extra] = positionals;
+  if (file === undefined) throw usageError(`${command} needs a spec or an NPY file`, `fourfold ${command} --help shows examples`);
+  if (extra !== undefined)
+    throw usageError(
+      `${command} takes one file, given ${show(file)} and ${show(extra)}`,
+      "Separate lists by commas, without blanks",
+      positionals,
+    );
+  const weights = listed("weights", values.weights) ?? [];
+  const reduce = listed("reduce", values.reduce) ?? [];
+  const npy = file.toLowerCase().endsWith(".npy");
+  if (!npy && (weights.length > 0 || reduce.length > 0))
+    throw usageError(
+      `--${weights.length > 0 ? "weights" : "reduce"} belongs to a tensor in an NPY file, given ${show(file)}`,
+      "A spec names its own reductions and weights",
+      file,
+    );
+  const keep = listed("keep", values.keep) ?? [];
+  return {
+    file,
+    kind: npy ? "tensor" : "spec",
+    keep: keep.includes("all") ? "all" : keep,
+    accuracy: choice("accuracy", values.accuracy, ["reproducible", "exact", "fast"]) ?? "reproducible",
+    backend: values.backend as BackendName | undefined, // the engine knows which there are
+    nan: choice("nan", values.nan, ["propagate", "skip", "error"]),
+    workers: wholeNumber("workers", values.workers),
+    allowPaths: values["allow-path"] ?? [],
+    weights,
+    reduce,
+    verbose: values.verbose === true,
+  };
+}
+
+/** The levels that `keep` names, as the engine wants them; checked before any data is read. */
+export function keptNames(keep: Question["keep"], levels: readonly AnswerLevel[]): readonly string[] {
+  const names = levels.map(({ name }) => name);
+  if (keep === "all") return names;
+  for (const name of keep) {
+    if (names.includes(name)) continue;
+    const meant = nearest(name, names);
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `--keep: there is no level ${show(name)}, the levels are ${names.join(", ")}`, {
+      given: name,
+      expected: names,
+      fix: meant === undefined ? "Name one of them, or all" : `Did you mean ${meant}?`,
+    });
+  }
+  return names.filter((name, i) => keep.includes(name) || i === names.length - 1);
+}
+
+/** The engine's options for a question. */
+export function engineOptions({ backend, workers }: Question): { backend?: BackendName; workers?: number } {
+  return { ...(backend === undefined ? {} : { backend }), ...(workers === undefined ? {} : { workers }) };
+}
+
+/** A run's options for a question. */
+export function runOptions({ accuracy, nan }: Question): RunOptions {
+  return { accuracy, ...(nan === undefined ? {} : { nan }) };
+}

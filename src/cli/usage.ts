@@ -1,0 +1,104 @@
+/** The help texts. Plain text, so that help loads nothing. */
+
+/** The commands, in the order help lists them. */
+export const COMMANDS = ["run", "explain", "doctor"] as const;
+
+/** A command of `fourfold`. */
+export type Command = (typeof COMMANDS)[number];
+
+/** True if `name` is a command. */
+export function isCommand(name: string): name is Command {
+  return (COMMANDS as readonly string[]).includes(name);
+}
+
+/** What `fourfold --help` prints. */
+export function generalHelp(version: string): string {
+  return `fourfold ${version}: rolls numbers up through weighted hierarchies, with the same bits every time
+
+Usage: fourfold COMMAND [ARGUMENTS]
+
+Commands:
+  run SPEC              roll up the table that a spec names
+  run X.npy             roll up a tensor
+  explain SPEC|X.npy    say what a run would do, in five steps
+  doctor                say what works on this machine, and how to get what does not
+
+Options:
+  -h, --help            this text; fourfold COMMAND --help tells more
+  -V, --version         the version
+
+Examples:
+  fourfold run flights.json
+  fourfold run flights.json --keep all --format csv --out nodes.csv
+  fourfold run --weights a.npy,b.npy x.npy
+
+Exit codes: 0 it worked · 1 the run failed · 2 the command line or the spec is wrong
+            70 a bug in Fourfold · 130 interrupted · 143 terminated
+`;
+}
+
+const HELP: Readonly<Record<Command, string>> = {
+  run: `Usage: fourfold run SPEC [OPTIONS]
+       fourfold run [--weights W.npy,…] [--reduce NAME,…] X.npy [OPTIONS]
+
+Rolls up the table that a spec names, or a dense tensor from NPY files.
+
+Output:
+  --format FORMAT       table (for people, the default), json, csv or ndjson
+  --keep LEVELS         also give the nodes of these levels: all, or names with commas between
+  --out FILE            write there instead of to stdout, all of it or nothing
+  --best END            table: which end is best, lowest or highest; without it neither is
+
+How it runs:
+  --accuracy ACCURACY   reproducible (the default), exact or fast
+  --backend NAME        auto (the default), or the name of a backend; fourfold doctor lists them
+  --nan POLICY          propagate, skip or error; it replaces the spec's own
+  --workers N           worker threads; by default one for each core, 0 for none
+  --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
+  --verbose             tell the steps and their times; with an error, its stack and cause
+
+Tensors (X.npy has the shape [...frames, …, B, A]; the last axis is reduced first):
+  --weights FILES       NPY files with the weights of the weighted levels, innermost first;
+                        one dimension is a vector, two are a matrix (one row for each output)
+  --reduce NAMES        the reductions, innermost first; by default weightedSum for each file of weights.
+                        sum, mean, min, max, count, variance, weightedSum, weightedMean
+
+Examples:
+  fourfold run flights.json --best lowest
+  fourfold run flights.json --keep state,airport --format ndjson | head
+  fourfold run flights.json --keep all --format csv --out nodes.csv
+  fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
+  fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
+`,
+  explain: `Usage: fourfold explain SPEC [OPTIONS]
+       fourfold explain [--weights W.npy,…] [--reduce NAME,…] X.npy [OPTIONS]
+
+Says what fourfold run would do, under five headings: init, distribute, process, aggregate, output.
+It reads the spec, or the headers of the NPY files and the weights, and no data.
+
+Options:
+  --keep, --accuracy, --backend, --nan, --workers, --allow-path, --weights, --reduce, --verbose
+                        as for fourfold run
+
+Examples:
+  fourfold explain flights.json
+  fourfold explain --weights a.npy,b.npy x.npy
+`,
+  doctor: `Usage: fourfold doctor [--json]
+
+Says what works on this machine: Node, cores, memory, SIMD, threads and each backend, and for what is
+absent the command that installs it. Ends with 1 if the wasm backend does not work.
+
+Options:
+  --json                the same as JSON
+
+Examples:
+  fourfold doctor
+  fourfold doctor --json
+`,
+};
+
+/** What `fourfold COMMAND --help` prints. */
+export function commandHelp(command: Command): string {
+  return HELP[command];
+}
