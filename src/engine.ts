@@ -97,7 +97,7 @@ const PLANS_PER_CHAIN_MAX = 8;
 const PIECE_BYTES_MAX = 8 << 20;
 
 /** Work on the calling thread lets the event loop turn after this many milliseconds. */
-const TURN_MS_MAX = 4;
+const TURN_MS_MAX = 2;
 
 /**
  * Makes an engine. Close it when you are done: `await engine.close()`, or `await using`.

@@ -11,6 +11,9 @@ const PAGE = 65536;
 /** Pages of one memory: 4 GiB, the reach of a 32-bit pointer. */
 const PAGES_MAX = 65536;
 
+/** What tensors leave free in each memory, for the weights and the scratch of runs on them, which must lie in the same memory. */
+const RESERVED_BYTES = 128 << 20;
+
 /** Blocks start on cache lines, which is also what TensorFlow asks for. */
 const ALIGN = 64;
 
@@ -26,6 +29,8 @@ export interface Block {
   /** Its address in `heap`. */
   readonly at: number;
   readonly bytes: number;
+  /** How many of its first bytes were in a block before: the rest is zero. */
+  readonly usedBytes: number;
 }
 
 /** One shared memory with its kernels and its free list. */
@@ -37,6 +42,8 @@ export class Heap {
   /** Free stretches as [start, end), by address. The first page stays empty, so that no block has address 0. */
   readonly #free: [number, number][] = [];
   #end: number;
+  /** Every address from here on was never in a block. */
+  #fresh: number = PAGE;
   readonly #buffers: WeakSet<ArrayBufferLike> = new WeakSet();
 
   constructor(index: number, module: WebAssembly.Module) {
@@ -47,15 +54,22 @@ export class Heap {
     this.#free.push([PAGE, this.#end]);
   }
 
-  /** The address of `bytes` free bytes, or undefined if this memory cannot hold them. */
-  allocate(bytes: number): number | undefined {
-    const size = roundUp(bytes + SLACK, ALIGN);
-    const fit = this.#free.findIndex(([start, end]) => end - start >= size);
+  /** A block of `bytes` free bytes that leaves the last `reserved` ones of the memory alone, or undefined if there is none. */
+  allocate(bytes: number, reserved: number): Block | undefined {
+    const at = this.#find(roundUp(bytes + SLACK, ALIGN), PAGES_MAX * PAGE - reserved);
+    if (at === undefined) return undefined;
+    const usedBytes = Math.min(bytes, Math.max(0, this.#fresh - at));
+    this.#fresh = Math.max(this.#fresh, at + bytes);
+    return { heap: this, at, bytes, usedBytes };
+  }
+
+  #find(size: number, limit: number): number | undefined {
+    const fit = this.#free.findIndex(([start, end]) => Math.min(end, limit) - start >= size);
     if (fit >= 0) return this.#take(fit, size);
     const last = this.#free.at(-1);
     const start = last?.[1] === this.#end ? last[0] : this.#end;
+    if (start + size > limit) return undefined;
     const pages = Math.ceil((start + size - this.#end) / PAGE);
-    if (this.#end / PAGE + pages > PAGES_MAX) return undefined;
     try {
       this.memory.grow(pages);
     } catch {
@@ -137,27 +151,30 @@ export class Heaps {
   /** A block of `bytes`, in `heap` if one is named. @throws FourfoldError ERR_FOURFOLD_MEMORY */
   allocate(bytes: number, heap?: Heap): Block {
     if (this.bytesUsed + bytes > this.bytesMax) throw this.#tooMuch(bytes, `${this.bytesUsed} bytes are in use and memoryBytesMax is ${this.bytesMax}`);
-    for (const candidate of heap ? [heap] : this.all) {
-      const at = candidate.allocate(bytes);
-      if (at !== undefined) return this.#block(candidate, at, bytes);
+    const block = heap ? heap.allocate(bytes, 0) : this.#allocateAnywhere(bytes);
+    if (block === undefined) throw this.#tooMuch(bytes, heap ? "their memory is full" : "one block holds less than 3.87 GiB, and no more than the machine has");
+    this.bytesUsed += bytes;
+    return block;
+  }
+
+  #allocateAnywhere(bytes: number): Block | undefined {
+    for (const heap of this.all) {
+      const block = heap.allocate(bytes, RESERVED_BYTES);
+      if (block !== undefined) return block;
     }
-    if (heap === undefined) {
-      const fresh = this.#add();
-      const at = fresh.allocate(bytes);
-      if (at !== undefined) return this.#block(fresh, at, bytes);
+    if (bytes + RESERVED_BYTES + 2 * PAGE > PAGES_MAX * PAGE) return undefined;
+    try {
+      return this.#add().allocate(bytes, RESERVED_BYTES);
+    } catch (error) {
+      if (error instanceof RangeError) return undefined; // the machine has no more
+      throw error;
     }
-    throw this.#tooMuch(bytes, heap ? "their memory is full" : "one block holds less than 4 GiB, and no more than the machine has");
   }
 
   /** Gives a block back. */
   free({ heap, at, bytes }: Block): void {
     heap.free(at, bytes);
     this.bytesUsed -= bytes;
-  }
-
-  #block(heap: Heap, at: number, bytes: number): Block {
-    this.bytesUsed += bytes;
-    return { heap, at, bytes };
   }
 
   #add(): Heap {

@@ -3,8 +3,8 @@
  * so that every leaf is read from memory once. The same code runs on the calling thread and in workers;
  * who walks which range is the planner's and the pool's business.
  */
-import { FourfoldError } from "../errors.ts";
 import { ExactSum, exactVariance } from "../reduce/exact.ts";
+import { nanLeaf } from "../reduce/nan.ts";
 import { quotient, reduceNode } from "../reduce/node.ts";
 import type { ReductionDefinition } from "../reduce/reductions.ts";
 import { unitStart } from "../reduce/strata.ts";
@@ -289,8 +289,7 @@ export class Walker {
     const first = unitStart(step, a);
     const found = this.#ground.kernels.firstNaN(dtype, x + BYTES[dtype] * first, unitStart(step, b) - first);
     if (found < 0) return;
-    const index = first + found;
-    throw new FourfoldError("ERR_FOURFOLD_NAN", `data[${index}] is NaN`, { given: Number.NaN, fix: 'Use nan: "skip" or "propagate", or mend the data', at: { level: step.name, index } });
+    throw nanLeaf(step.name, first + found);
   }
 
   #divide(step: Step, units: number, out: number, stride: number, by: number, byStride: number): void {

@@ -2,7 +2,7 @@
  * The WebAssembly backend: places a fitted chain in kernel memory and walks it, on the calling thread and on the pool.
  * What is one pass and what is one part was decided by the planner.
  */
-import { aborted, throwIfAborted } from "../errors.ts";
+import { FourfoldError, throwIfAborted } from "../errors.ts";
 import { emptyValue } from "../reduce/node.ts";
 import { builtIn, type Fitted, type FittedLevel } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
@@ -18,7 +18,7 @@ import { WORD, Walker } from "./walk.ts";
 import { WorkerPool } from "./workers.ts";
 
 /** The calling thread lets the event loop turn after this many milliseconds of its own work. */
-const TURN_MS_MAX = 4;
+const TURN_MS_MAX = 2;
 
 /** What the planner decided, as far as this backend needs it. */
 export interface WasmLayout extends Layout {
@@ -47,6 +47,7 @@ export interface WasmOptions {
 export class WasmBackend {
   readonly heaps: Heaps;
   readonly stats: WasmStats = { bytesCopied: 0, partsRun: 0, doubtfulNodes: 0 };
+  closed = false;
   readonly #pool: WorkerPool | undefined;
   #programs = 0;
 
@@ -72,7 +73,9 @@ export class WasmBackend {
     return new Prepared(this, this.#pool, fitted, strata, layout, dtype, () => ++this.#programs);
   }
 
+  /** Ends the workers; runs under way reject. */
   close(): Promise<void> {
+    this.closed = true;
     return this.#pool?.close() ?? Promise.resolve();
   }
 }
@@ -89,6 +92,15 @@ interface Run {
   readonly data: TypedData;
 }
 
+/** A program on a heap, and how the memory of one run is laid out: the walkers' scratch, the stored steps, a piece of a foreign array. */
+interface Ready extends Placed {
+  readonly walker: Walker;
+  /** Where each stored step starts in a run's block. */
+  readonly storedAt: readonly number[];
+  readonly pieceAt: number;
+  readonly runBytes: number;
+}
+
 class Prepared implements Executable {
   readonly #backend: WasmBackend;
   readonly #pool: WorkerPool | undefined;
@@ -98,7 +110,7 @@ class Prepared implements Executable {
   readonly #dtype: Dtype;
   readonly #nextId: () => number;
   /** By heap, since weights must lie where the data lies. */
-  readonly #placed: Map<Heap, Placed & { readonly walker: Walker }> = new Map();
+  readonly #placed: Map<Heap, Ready> = new Map();
   readonly #loaded: Set<number> = new Set();
   /** Bytes of the largest piece of a foreign array. */
   readonly #pieceBytes: number;
@@ -148,7 +160,8 @@ class Prepared implements Executable {
             if (performance.now() - turn < TURN_MS_MAX) continue;
             report(part + 1);
             await eventLoopTurn();
-            if (signal?.aborted) throw aborted(signal);
+            throwIfAborted(signal);
+            if (this.#backend.closed) throw closed();
             turn = performance.now();
           }
         before += parts;
@@ -163,7 +176,7 @@ class Prepared implements Executable {
 
   close(): void {
     for (const { program, blocks } of this.#placed.values()) {
-      if (this.#loaded.has(program.id)) this.#pool?.unload(program.id);
+      if (this.#loaded.has(program.id) && !this.#backend.closed) this.#pool?.unload(program.id);
       for (const block of blocks) this.#backend.heaps.free(block);
     }
     this.#placed.clear();
@@ -204,26 +217,28 @@ class Prepared implements Executable {
     const { heaps } = this.#backend;
     const located = this.#layout.placement === "engine memory" ? this.#backend.locate(data) : undefined;
     const heap = located?.heap ?? heaps.all[0]!;
-    const { program, walker } = this.#placed.get(heap) ?? this.#place(heap);
-    const walkers = 1 + (this.#layout.phases.some(({ where }) => where === "workers") ? this.#backend.poolStats.workers : 0);
-    const storedBytes = program.steps.map((step, s) => (program.stored[s] ? roundUp64(8 * planesOf(step, program.skip) * step.units) : 0));
-    const bytes = storedBytes.reduce((a, b) => a + b, 0) + walkers * program.scratchBytes + this.#pieceBytes;
-    const block = heaps.allocate(bytes, heap);
-    const words = new Float64Array(WORD.stored + program.steps.length);
+    const { program, walker, storedAt, pieceAt, runBytes } = this.#placed.get(heap) ?? this.#place(heap);
+    const block = heaps.allocate(runBytes, heap);
+    const words = new Float64Array(WORD.stored + storedAt.length);
     words[WORD.data] = located?.at ?? 0;
     words[WORD.scratch] = block.at;
-    let at = block.at + walkers * program.scratchBytes;
-    storedBytes.forEach((size, s) => {
-      words[WORD.stored + s] = at;
-      at += size;
-    });
-    return { heap, program, walker, words, block, piece: located ? 0 : at, data };
+    for (let s = 0; s < storedAt.length; s++) words[WORD.stored + s] = block.at + storedAt[s]!;
+    return { heap, program, walker, words, block, piece: located ? 0 : block.at + pieceAt, data };
   }
 
-  #place(heap: Heap): Placed & { readonly walker: Walker } {
+  #place(heap: Heap): Ready {
     const layout = { stored: this.#layout.stored, phases: this.#layout.phases.map(({ from, to }) => ({ from, to })) };
     const placed = place(this.#nextId(), this.#fitted, this.#strata, layout, this.#dtype, this.#backend.heaps, heap);
-    const ready = { ...placed, walker: new Walker(heap, placed.program, findLocal(this.#fitted)) };
+    const { program } = placed;
+    const walkers = 1 + (this.#layout.phases.some(({ where }) => where === "workers") ? this.#backend.poolStats.workers : 0);
+    let at = walkers * program.scratchBytes;
+    const storedAt = program.steps.map((step, s) => {
+      const start = at;
+      if (program.stored[s]) at += roundUp64(8 * planesOf(step, program.skip) * step.units);
+      return start;
+    });
+    const walker = new Walker(heap, program, findLocal(this.#fitted));
+    const ready = { ...placed, walker, storedAt, pieceAt: at, runBytes: at + this.#pieceBytes };
     this.#placed.set(heap, ready);
     return ready;
   }
@@ -234,7 +249,7 @@ class Prepared implements Executable {
     program.steps.forEach((step, s) => {
       if (step.blocks || !this.#layout.keep[step.level]) return;
       const copy = (plane: number, planes: number): Float64Array =>
-        Float64Array.from(heap.view("f64", words[WORD.stored + s]! + 8 * plane * step.units, planes * step.units));
+        heap.view("f64", words[WORD.stored + s]! + 8 * plane * step.units, planes * step.units).slice() as Float64Array;
       const values = copy(0, step.outputs);
       const records = program.skip ? copy(step.outputs, 1) : undefined;
       // A missing node is NaN to its parent, and shows the value of an empty one.
@@ -263,6 +278,10 @@ function largestPart(strata: readonly Stratum[], layout: WasmLayout): number {
   for (let part = 0; part + 1 < first!.parts.length; part++)
     most = Math.max(most, valuesBefore(strata, -1, first!.to, first!.parts[part + 1]!) - valuesBefore(strata, -1, first!.to, first!.parts[part]!));
   return most;
+}
+
+function closed(): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine was closed", { fix: "Await its calls before you close it" });
 }
 
 function eventLoopTurn(): Promise<void> {

@@ -111,9 +111,15 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
     if (i % SLICE === SLICE - 1) yield;
   }
   const found = [...codeOf.keys()];
-  const keys = found.filter((key) => key !== null || nullKeys === "group").sort(compareKeys);
+  const keys: Key[] = [];
   const rank = new Uint32Array(found.length);
-  const place = new Map(keys.map((key, i) => [key, i]));
+  const place = new Map<Key, number>();
+  for (const key of found.filter((key) => key !== null || nullKeys === "group").sort(compareKeys)) {
+    // 2 and 2n are one key, whichever came first.
+    if (keys.length === 0 || compareKeys(keys.at(-1)!, key) < 0) keys.push(key);
+    else if (typeof key === "number") keys[keys.length - 1] = key;
+    place.set(key, keys.length - 1);
+  }
   found.forEach((key, code) => {
     rank[code] = place.get(key) ?? keys.length;
   });

@@ -9,12 +9,14 @@ import { partition, partitionBySize } from "./partition.ts";
 /** The sizes at which a plan decides one way or the other. */
 export interface PlanLimits {
   /**
-   * Input of this many bytes or less runs on the calling thread: reading it takes about as long as waking a worker
-   * (some 60 µs; `npm run bench -- engine` measures both).
+   * Input of this many bytes or less runs on the calling thread: reading it takes 120 µs, as long as a trip to the pool and back
+   * takes by itself, so that no number of cores would be faster (`npm run bench -- workers`).
    */
   readonly inlineBytesMax: number;
   /** A part for a worker: long enough (about 100 µs) to hide a claim, short enough to balance. */
   readonly partBytes: number;
+  /** A part for the calling thread where each child takes some 100 ns of JavaScript: a few milliseconds. */
+  readonly slowPartBytes: number;
   /** Parts of one phase: what the pool's board holds. */
   readonly partsMax: number;
   /** Parts for each worker, so that one slow part does not leave the others idle. */
@@ -27,8 +29,9 @@ export interface PlanLimits {
 
 /** The limits plans are made with. */
 export const PLAN_LIMITS: PlanLimits = {
-  inlineBytesMax: 1 << 20,
+  inlineBytesMax: 3 << 19,
   partBytes: 2 << 20,
+  slowPartBytes: 64 << 10,
   partsMax: 4096,
   partsPerWorker: 8,
   pieceBytes: 256 << 10,
@@ -104,26 +107,41 @@ export function makePlan(request: PlanRequest): PlanData {
 /** The next pass over data in engine memory. */
 function residentPhase(request: PlanRequest, from: number): Phase {
   const { strata, workers, limits = PLAN_LIMITS } = request;
-  const last = strata.length - 1;
   const bytes = from < 0 ? request.leaves * request.bytesPerLeaf : strata[from]!.units * 8;
   const reach = furthest(strata, from, limits);
   const callerOnly = strata.findIndex((stratum, s) => s > from && request.levels[stratum.level]!.callerOnly);
+  if (bytes <= limits.inlineBytesMax && !isSlow(request)) return { from, to: reach, where: "caller", parts: cutFor(request, from, reach, 1) };
   if (workers === 0 || bytes <= limits.inlineBytesMax || callerOnly === from + 1) {
-    return { from, to: reach, where: "caller", parts: cutFor(request, from, reach, Math.ceil(bytes / limits.partBytes)) };
+    // Between its parts the calling thread lets the event loop turn.
+    const parts = Math.ceil(bytes / (isSlow(request) ? limits.slowPartBytes : limits.partBytes));
+    const to = highestWith(strata, parts, from, reach);
+    return { from, to, where: "caller", parts: cutFor(request, from, to, parts) };
   }
-  const top = callerOnly < 0 ? reach : Math.min(reach, callerOnly - 1);
-  let to = top;
-  while (to > from + 1 && strata[to]!.units < workers * limits.partsPerWorker) to--;
-  // Where no stratum has enough units, the one with the most of them.
-  if (strata[to]!.units < workers * limits.partsPerWorker) for (let s = from + 1; s <= top && s <= last; s++) if (strata[s]!.units > strata[to]!.units) to = s;
-  const parts = Math.min(limits.partsMax, Math.max(workers * limits.partsPerWorker, Math.ceil(bytes / limits.partBytes)));
+  const least = workers * limits.partsPerWorker;
+  const to = highestWith(strata, least, from, callerOnly < 0 ? reach : Math.min(reach, callerOnly - 1));
+  const parts = Math.min(limits.partsMax, Math.max(least, Math.ceil(bytes / limits.partBytes)));
   return { from, to, where: "workers", parts: cutFor(request, from, to, parts) };
+}
+
+/** The highest stratum up to `top` with `units` units or more; where none has so many, the one with the most of them. */
+function highestWith(strata: readonly Stratum[], units: number, from: number, top: number): number {
+  let most = top;
+  for (let s = top; s > from; s--) {
+    if (strata[s]!.units >= units) return s;
+    if (strata[s]!.units > strata[most]!.units) most = s;
+  }
+  return most;
+}
+
+/** True if a level is computed child by child in JavaScript. */
+function isSlow({ levels, accuracy }: PlanRequest): boolean {
+  return levels.some(({ reduction, callerOnly }) => callerOnly || (accuracy === "exact" && (reduction === "mean" || reduction === "weightedMean")));
 }
 
 /** The first pass over a foreign array: pieces that the caller copies into engine memory and reduces at once. */
 function foreignPhase(request: PlanRequest): Phase {
   const { strata, bytesPerLeaf, limits = PLAN_LIMITS } = request;
-  const fits = limits.pieceBytes / bytesPerLeaf;
+  const fits = (isSlow(request) ? Math.min(limits.pieceBytes, limits.slowPartBytes) : limits.pieceBytes) / bytesPerLeaf;
   let to = furthest(strata, -1, limits);
   while (to > 0 && largest(strata, to) > fits) to--;
   const before = (unit: number): number => valuesBefore(strata, -1, to, unit);
