@@ -6,6 +6,8 @@ const config: ViteUserConfig = {
   test: {
     pool: "forks",
     allowOnly: false,
+    // One process for each core; vitest would leave one core idle.
+    maxWorkers: "100%",
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

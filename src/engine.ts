@@ -7,7 +7,19 @@ import { runReference } from "./backends/reference.ts";
 import { loadTfjs } from "./backends/tfjs.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import { FourfoldError, show, throwIfAborted } from "./errors.ts";
-import { type BackendName, checkDtype, checkPlanOptions, checkPlanRunOptions, checkRunOptions, type EngineOptions, keptLevels, type PlanOptions, type PlanRunOptions, type RunOptions, readEngineOptions } from "./options.ts";
+import {
+  type BackendName,
+  checkDtype,
+  checkPlanOptions,
+  checkPlanRunOptions,
+  checkRunOptions,
+  type EngineOptions,
+  keptLevels,
+  type PlanOptions,
+  type PlanRunOptions,
+  type RunOptions,
+  readEngineOptions,
+} from "./options.ts";
 import { CONTRACT_F64, errorBound, TENSOR_F32 } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
@@ -218,7 +230,11 @@ export class Engine {
     return this.#admit(options.signal, async () => {
       const started = performance.now();
       const known = isJob ? undefined : this.#known(first, second as Input, options, this.#workers);
-      const problem = known?.problem ?? (isJob ? await this.#readJob(first, options) : await this.#inTurns(this.#normalise(first, second as Input, options), options.signal));
+      const problem =
+        known?.problem ??
+        (isJob
+          ? await this.#readJob(first, options)
+          : await this.#inTurns(this.#normalise(first, second as Input, options), options.signal));
       try {
         const cached = !isJob && problem.fitted.tree.form === "rows" && isDense(second as Input);
         return await this.#runProblem(problem, options, started, cached, known?.prepared);
@@ -265,30 +281,39 @@ export class Engine {
     const problemOf = ({ data }: { readonly data: TypedData }, into: Float64Array | undefined): Problem => {
       if (into !== undefined) checkInto(into, fitted);
       if (dtypeOf(data) !== options.dtype)
-        throw new FourfoldError("ERR_FOURFOLD_DTYPE", `plan.run: data is ${show(data)}, the plan is for ${options.dtype}`, { given: dtypeOf(data), expected: options.dtype, fix: "Make a plan for the dtype of the data" });
+        throw new FourfoldError("ERR_FOURFOLD_DTYPE", `plan.run: data is ${show(data)}, the plan is for ${options.dtype}`, {
+          given: dtypeOf(data),
+          expected: options.dtype,
+          fix: "Make a plan for the dtype of the data",
+        });
       if (data.length !== tree.leaves) denseTree(chain, options.shape, data.length); // which tells what does not fit
       return { chain, fitted, data, keys: undefined, order: undefined, given: data, copy: undefined };
     };
     const { plan } = this.#cached(asked, options, this.#workers);
-    return Object.defineProperties({ ...plan }, {
-      toString: { value: () => explain(plan) },
-      run: {
-        value: async (x: Tensor, runOptions: PlanRunOptions = {}) => {
-          this.#open();
-          checkPlanRunOptions(runOptions);
-          const { into, ...watched } = runOptions;
-          return this.#admit(watched.signal, async () => withInto(await this.#runProblem(problemOf(x, into), { ...options, ...watched }, performance.now(), true), into));
+    return Object.defineProperties(
+      { ...plan },
+      {
+        toString: { value: () => explain(plan) },
+        run: {
+          value: async (x: Tensor, runOptions: PlanRunOptions = {}) => {
+            this.#open();
+            checkPlanRunOptions(runOptions);
+            const { into, ...watched } = runOptions;
+            return this.#admit(watched.signal, async () =>
+              withInto(await this.#runProblem(problemOf(x, into), { ...options, ...watched }, performance.now(), true), into),
+            );
+          },
+        },
+        runSync: {
+          value: (x: Tensor, runOptions: Pick<PlanRunOptions, "into"> = {}) => {
+            this.#open();
+            checkPlanRunOptions(runOptions);
+            const { into } = runOptions;
+            return withInto(this.#runProblemSync(problemOf(x, into), options, performance.now(), true), into);
+          },
         },
       },
-      runSync: {
-        value: (x: Tensor, runOptions: Pick<PlanRunOptions, "into"> = {}) => {
-          this.#open();
-          checkPlanRunOptions(runOptions);
-          const { into } = runOptions;
-          return withInto(this.#runProblemSync(problemOf(x, into), options, performance.now(), true), into);
-        },
-      },
-    }) as Plan;
+    ) as Plan;
   }
 
   /** Ends the workers and refuses further calls. Runs under way reject. Closing twice is no error. */
@@ -394,7 +419,8 @@ export class Engine {
     const { tree, data, keys, order } = yield* readInput(chain, input);
     const grouped = order && { order, records: data.length };
     const fitted = fit(chain, tree, options.nan ?? this.#options.nan ?? "propagate", this.#accuracy(options, tree), grouped);
-    if (order === undefined && !this.#hasLongPieces(fitted, data)) return { chain, fitted, data, keys, order, given: data, copy: undefined };
+    if (order === undefined && !this.#hasLongPieces(fitted, data))
+      return { chain, fitted, data, keys, order, given: data, copy: undefined };
     return { chain, fitted, ...(yield* this.#place(data, order)), keys, order, given: data };
   }
 
@@ -427,7 +453,12 @@ export class Engine {
   }
 
   #prepare(problem: Problem, options: RunOptions, workers: number, cached: boolean): Prepared {
-    const asked = { chain: problem.chain, fitted: problem.fitted, dtype: dtypeOf(problem.data)!, foreign: this.#wasm.locate(problem.data) === undefined };
+    const asked = {
+      chain: problem.chain,
+      fitted: problem.fitted,
+      dtype: dtypeOf(problem.data)!,
+      foreign: this.#wasm.locate(problem.data) === undefined,
+    };
     return cached ? this.#cached(asked, options, workers) : this.#make(asked, options, workers);
   }
 
@@ -435,7 +466,12 @@ export class Engine {
    * The short way for small inputs: a dense input like one that ran before has its plan found by comparing sizes, and is neither
    * fitted nor planned again. Undefined for all others, bad ones included: those go the long way, which says what is wrong.
    */
-  #known(chain: Chain, input: Input, options: RunOptions, workers: number): { readonly problem: Problem; readonly prepared: Prepared } | undefined {
+  #known(
+    chain: Chain,
+    input: Input,
+    options: RunOptions,
+    workers: number,
+  ): { readonly problem: Problem; readonly prepared: Prepared } | undefined {
     if (options.keep !== undefined || !isDense(input) || "keys" in input) return undefined;
     const { shape } = input;
     const data = input.data as TypedData;
@@ -461,7 +497,16 @@ export class Engine {
     }
     const shape = [...fitted.tree.frames, ...fitted.levels.map(({ extent }) => extent!).reverse()];
     const { nan, accuracy } = fitted;
-    let prepared = findPlan(plans, { shape, dtype, foreign, nan, accuracy, backend: this.#backend(options), keep: keptLevels(chain, options.keep), workers });
+    let prepared = findPlan(plans, {
+      shape,
+      dtype,
+      foreign,
+      nan,
+      accuracy,
+      backend: this.#backend(options),
+      keep: keptLevels(chain, options.keep),
+      workers,
+    });
     if (prepared === undefined) {
       dropIdle(plans, PLANS_PER_CHAIN_MAX - 1);
       prepared = this.#make(asked, options, workers);
@@ -497,7 +542,11 @@ export class Engine {
       placement: foreign ? "foreign array" : "engine memory",
     });
     const executable =
-      backend === "wasm" ? this.#wasm.prepare(fitted, strata, plan, dtype) : backend === "reference" ? referenceExecutable(fitted, keep) : tensorExecutable(backend, fitted, keep);
+      backend === "wasm"
+        ? this.#wasm.prepare(fitted, strata, plan, dtype)
+        : backend === "reference"
+          ? referenceExecutable(fitted, keep)
+          : tensorExecutable(backend, fitted, keep);
     Object.defineProperty(plan, "toString", { value: () => explain(plan) });
     return { fitted, plan, executable, inFlight: 0 };
   }
@@ -511,16 +560,31 @@ export class Engine {
     return options.accuracy ?? this.#options.accuracy ?? (tree.form === "rows" ? "fast" : "reproducible");
   }
 
-  #result(problem: Problem, plan: PlanData, output: RunOutput, options: RunOptions, [initMs, distributeMs]: readonly [number, number]): Result {
+  #result(
+    problem: Problem,
+    plan: PlanData,
+    output: RunOutput,
+    options: RunOptions,
+    [initMs, distributeMs]: readonly [number, number],
+  ): Result {
     const reduced = performance.now();
     const { fitted, data } = problem;
     const outermost = output.levels.at(-1)!;
     const values = outputsLast(outermost.values, outermost.outputs);
     const onTensors = plan.backend === "tfjs-cpu";
-    const errorBounds = onTensors || options.errorBound ? outputsLast(errorBound(fitted, data, onTensors ? TENSOR_F32 : CONTRACT_F64), outermost.outputs) : undefined;
+    const errorBounds =
+      onTensors || options.errorBound
+        ? outputsLast(errorBound(fitted, data, onTensors ? TENSOR_F32 : CONTRACT_F64), outermost.outputs)
+        : undefined;
     this.#runs++;
     this.#records += plan.leaves;
-    return new RunResult(problem, plan, output, values, errorBounds, [initMs, distributeMs, output.processMs, output.aggregateMs, performance.now() - reduced]);
+    return new RunResult(problem, plan, output, values, errorBounds, [
+      initMs,
+      distributeMs,
+      output.processMs,
+      output.aggregateMs,
+      performance.now() - reduced,
+    ]);
   }
 
   #open(): void {
@@ -529,7 +593,10 @@ export class Engine {
 }
 
 function notSynchronous(backend: string): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_BACKEND", `backend "${backend}" has no synchronous way to run`, { given: backend, fix: 'Use run(), or backend "wasm"' });
+  return new FourfoldError("ERR_FOURFOLD_BACKEND", `backend "${backend}" has no synchronous way to run`, {
+    given: backend,
+    fix: 'Use run(), or backend "wasm"',
+  });
 }
 
 /** A result. What few callers look at is made when they do: it would take longer than a small run. */
@@ -543,7 +610,14 @@ class RunResult implements Result {
   readonly #ms: readonly number[];
   #steps: readonly RunStep[] | undefined;
 
-  constructor(problem: Problem, plan: PlanData, { levels }: RunOutput, values: Float64Array, errorBounds: Float64Array | undefined, ms: readonly number[]) {
+  constructor(
+    problem: Problem,
+    plan: PlanData,
+    { levels }: RunOutput,
+    values: Float64Array,
+    errorBounds: Float64Array | undefined,
+    ms: readonly number[],
+  ) {
     this.values = values;
     this.errorBounds = errorBounds;
     this.plan = plan;
@@ -666,7 +740,8 @@ function findPlan(plans: readonly Prepared[], wanted: Wanted): Prepared | undefi
   const { shape, dtype, foreign, nan, accuracy, backend, keep, workers } = wanted;
   for (const prepared of plans) {
     const { fitted, plan } = prepared;
-    if (plan.dtype !== dtype || (plan.placement === "foreign array") !== foreign || plan.nan !== nan || plan.accuracy !== accuracy) continue;
+    if (plan.dtype !== dtype || (plan.placement === "foreign array") !== foreign || plan.nan !== nan || plan.accuracy !== accuracy)
+      continue;
     if (plan.backend !== backend || plan.workers !== (backend === "wasm" ? workers : 0)) continue;
     if (hasShape(fitted, shape) && keepsSame(plan.keep, keep)) return prepared;
   }

@@ -1,5 +1,14 @@
 /** The public names of `fourfold`. */
-export { createEngine, type Engine, type EngineStats, type Job, type JobReadOptions, type Plan, type Result, type RunStep } from "./engine.ts";
+export {
+  createEngine,
+  type Engine,
+  type EngineStats,
+  type Job,
+  type JobReadOptions,
+  type Plan,
+  type Result,
+  type RunStep,
+} from "./engine.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";

@@ -70,7 +70,10 @@ const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tfjs-cpu
 const DTYPES: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
 
 /** Reads engine options, filling in the defaults. `cores` is the number of worker threads unless told. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
-export function readEngineOptions(options: EngineOptions, cores: number): EngineOptions & { readonly workers: number; readonly memoryBytesMax: number; readonly runsMax: number } {
+export function readEngineOptions(
+  options: EngineOptions,
+  cores: number,
+): EngineOptions & { readonly workers: number; readonly memoryBytesMax: number; readonly runsMax: number } {
   checkNames("createEngine", options, ["backend", "workers", "accuracy", "nan", "memoryBytesMax", "runsMax", "workerUrl"]);
   checkModes(options);
   const { workers = Math.min(cores, 256), memoryBytesMax = MEMORY_BYTES_MAX, runsMax = 1024 } = options;
@@ -104,7 +107,10 @@ export function checkPlanRunOptions(options: PlanRunOptions): void {
 /** Checks a dtype's name. @throws FourfoldError ERR_FOURFOLD_DTYPE */
 export function checkDtype(dtype: unknown): asserts dtype is Dtype {
   if (!DTYPES.includes(dtype as Dtype))
-    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `dtype is ${show(dtype)}, expected one of ${DTYPES.join(", ")}`, { given: dtype, expected: DTYPES });
+    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `dtype is ${show(dtype)}, expected one of ${DTYPES.join(", ")}`, {
+      given: dtype,
+      expected: DTYPES,
+    });
 }
 
 /** Which levels `keep` names, the outermost always. @throws FourfoldError ERR_FOURFOLD_LEVEL */
@@ -114,13 +120,18 @@ export function keptLevels(chain: Chain, keep: RunOptions["keep"]): boolean[] {
   if (Array.isArray(keep))
     for (const name of keep as readonly string[])
       if (!chain.levels.some((level) => level.name === name))
-        throw new FourfoldError("ERR_FOURFOLD_LEVEL", `keep: there is no level "${name}", the levels are ${chain.levels.map((level) => `"${level.name}"`).join(", ")}`, { given: name, fix: 'Use their names, or "all"' });
+        throw new FourfoldError(
+          "ERR_FOURFOLD_LEVEL",
+          `keep: there is no level "${name}", the levels are ${chain.levels.map((level) => `"${level.name}"`).join(", ")}`,
+          { given: name, fix: 'Use their names, or "all"' },
+        );
   return chain.levels.map(({ name }, i) => i === last || keep === "all" || (Array.isArray(keep) && keep.includes(name)));
 }
 
 /** A signal and a callback, if there are any. */
 function checkWatch({ signal, onProgress }: { readonly signal?: unknown; readonly onProgress?: unknown }): void {
-  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function") throw badOption("signal", signal, "an AbortSignal");
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function")
+    throw badOption("signal", signal, "an AbortSignal");
   if (onProgress !== undefined && typeof onProgress !== "function") throw badOption("onProgress", onProgress, "a function");
 }
 
@@ -141,7 +152,15 @@ function oneOf(option: string, given: unknown, allowed: readonly string[]): void
 
 function checkNames(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== "object" || options === null)
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, { given: options, fix: `The options are ${known.join(", ")}` });
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, {
+      given: options,
+      fix: `The options are ${known.join(", ")}`,
+    });
   for (const key of Object.keys(options))
-    if (!known.includes(key)) throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, { given: key, expected: known, fix: `The options are ${known.join(", ")}` });
+    if (!known.includes(key))
+      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, {
+        given: key,
+        expected: known,
+        fix: `The options are ${known.join(", ")}`,
+      });
 }

@@ -70,31 +70,73 @@ const site = chain({ sensor: sum(), site: weightedSum([1, 2, 3, 4, 5, 6, 7]), fl
 
 describe("weights", () => {
   test("of the wrong length name the level, the axis and both lengths", async () => {
-    await refusedRun(site, { data: new Float32Array(2 * 8 * 3), shape: [2, 8, 3] }, { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "site" (axis 1): extent 8, weights 7', at: { level: "site", axis: 1 } });
-    await refusedRun(site, { data: new Float32Array(5 * 2 * 8 * 3), shape: [5, 2, 8, 3] }, { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "site" (axis 2): extent 8, weights 7', at: { level: "site", axis: 2 } });
-    await refused(() => engine.plan(site, { shape: [2, 8, 3], dtype: "f32" }), { code: "ERR_FOURFOLD_WEIGHTS", says: "extent 8, weights 7" });
+    await refusedRun(
+      site,
+      { data: new Float32Array(2 * 8 * 3), shape: [2, 8, 3] },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "site" (axis 1): extent 8, weights 7', at: { level: "site", axis: 1 } },
+    );
+    await refusedRun(
+      site,
+      { data: new Float32Array(5 * 2 * 8 * 3), shape: [5, 2, 8, 3] },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "site" (axis 2): extent 8, weights 7', at: { level: "site", axis: 2 } },
+    );
+    await refused(() => engine.plan(site, { shape: [2, 8, 3], dtype: "f32" }), {
+      code: "ERR_FOURFOLD_WEIGHTS",
+      says: "extent 8, weights 7",
+    });
   });
 
   test("shared by ragged nodes of another length name the first such node", async () => {
-    await refusedRun(chain(weightedSum([1, 2])), { data: [1, 2, 3, 4, 5], offsets: [[0, 2, 5]] }, { code: "ERR_FOURFOLD_WEIGHTS", says: /level "f" \(axis 1\): node 1 has 3 children, weights 2.*perNode/, at: { level: "f" } });
+    await refusedRun(
+      chain(weightedSum([1, 2])),
+      { data: [1, 2, 3, 4, 5], offsets: [[0, 2, 5]] },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: /level "f" \(axis 1\): node 1 has 3 children, weights 2.*perNode/, at: { level: "f" } },
+    );
   });
 
   test("for each node are one for each child of the level, or of one frame where all frames are alike", async () => {
     const three = chain(weightedMean({ perNode: [1, 2, 3] }), sum());
-    await refusedRun(three, { data: [1, 2, 3, 4], shape: [2, 2] }, { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "f" (axis 1): 4 children, weights 3' });
+    await refusedRun(
+      three,
+      { data: [1, 2, 3, 4], shape: [2, 2] },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: 'level "f" (axis 1): 4 children, weights 3' },
+    );
     // 6 leaves in 2 outermost nodes of 1 and 2 rows: 3 weights are those of no frame.
-    await refusedRun(three, { data: [1, 2, 3, 4, 5, 6], offsets: [[0, 2, 4, 6], [0, 1, 3]] }, { code: "ERR_FOURFOLD_WEIGHTS", says: "6 children, weights 3" });
+    await refusedRun(
+      three,
+      {
+        data: [1, 2, 3, 4, 5, 6],
+        offsets: [
+          [0, 2, 4, 6],
+          [0, 1, 3],
+        ],
+      },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: "6 children, weights 3" },
+    );
     await refusedRun(three, { values: [1, 2], keys: { k: ["a", "b"] } }, { code: "ERR_FOURFOLD_WEIGHTS", says: "2 records, weights 3" });
   });
 
   test("shared by the records of a node are refused: records have no order", async () => {
-    await refusedRun(chain(weightedSum([1, 2])), { values: [1, 2], keys: { k: ["a", "a"] } }, { code: "ERR_FOURFOLD_WEIGHTS", says: /level "f".*records have no order, weights 2/ });
-    await refusedRun(chain(weightedSum([[1, 2], [3, 4]])), { values: [1, 2], keys: { k: ["a", "a"] } }, { code: "ERR_FOURFOLD_WEIGHTS", says: "records have no order" });
+    await refusedRun(
+      chain(weightedSum([1, 2])),
+      { values: [1, 2], keys: { k: ["a", "a"] } },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: /level "f".*records have no order, weights 2/ },
+    );
+    await refusedRun(
+      chain(
+        weightedSum([
+          [1, 2],
+          [3, 4],
+        ]),
+      ),
+      { values: [1, 2], keys: { k: ["a", "a"] } },
+      { code: "ERR_FOURFOLD_WEIGHTS", says: "records have no order" },
+    );
   });
 
   test("that are no numbers are refused when the chain is made", async () => {
     for (const [given, says] of [
-      [[1, "2"], "weightedSum: weight 1 is \"2\", expected a number"],
+      [[1, "2"], 'weightedSum: weight 1 is "2", expected a number'],
       [undefined, "weights are undefined"],
       ["counts", 'weights are "counts"'],
       [{ perNode: [[1]] }, "weights are object with perNode"],
@@ -114,7 +156,12 @@ describe("weights", () => {
   test('NaN weights are an error under nan: "error" alone, with level and index', async () => {
     const c = chain(sum(), weightedSum([1, Number.NaN]));
     const input = { data: [1, 2], shape: [2, 1] };
-    await refusedRun(c, input, { code: "ERR_FOURFOLD_NAN", says: 'level "g": weight 1 is NaN', at: { level: "g", index: 1 } }, { nan: "error" });
+    await refusedRun(
+      c,
+      input,
+      { code: "ERR_FOURFOLD_NAN", says: 'level "g": weight 1 is NaN', at: { level: "g", index: 1 } },
+      { nan: "error" },
+    );
     expect((await engine.run(c, input)).value).toBeNaN();
     expect((await engine.run(c, input, { nan: "skip" })).value).toBeNaN();
   });
@@ -124,14 +171,22 @@ describe("shapes", () => {
   const f32 = new Float32Array(24);
 
   test("that do not multiply out name both numbers", async () => {
-    await refusedRun(chain(sum()), { data: f32, shape: [5, 5] }, { code: "ERR_FOURFOLD_SHAPE", says: "shape [5, 5] holds 25 values, data has 24" });
+    await refusedRun(
+      chain(sum()),
+      { data: f32, shape: [5, 5] },
+      { code: "ERR_FOURFOLD_SHAPE", says: "shape [5, 5] holds 25 values, data has 24" },
+    );
     const plan = engine.plan(chain(sum()), { shape: [5, 5], dtype: "f32" });
     await refused(() => plan.run({ data: f32 }), { code: "ERR_FOURFOLD_SHAPE", says: "holds 25 values, data has 24" });
     await refused(() => plan.runSync({ data: f32 }), { code: "ERR_FOURFOLD_SHAPE", says: "holds 25 values, data has 24" });
   });
 
   test("with fewer axes than levels, or extents that are none, name the axis", async () => {
-    await refusedRun(chain(sum(), sum()), { data: f32, shape: [24] }, { code: "ERR_FOURFOLD_SHAPE", says: "shape [24] has 1 axes, the chain has 2 levels" });
+    await refusedRun(
+      chain(sum(), sum()),
+      { data: f32, shape: [24] },
+      { code: "ERR_FOURFOLD_SHAPE", says: "shape [24] has 1 axes, the chain has 2 levels" },
+    );
     for (const bad of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "4"])
       await refusedRun(chain(sum()), { data: f32, shape: [6, bad] }, { code: "ERR_FOURFOLD_SHAPE", says: "axis 1 is", at: { axis: 1 } });
     await refused(() => engine.tensor([2, -1], "f32"), { code: "ERR_FOURFOLD_SHAPE", says: "axis 1 is -1", at: { axis: 1 } });
@@ -142,9 +197,15 @@ describe("shapes", () => {
   test("`into` must fit the result, and is written only by a run that succeeds", async () => {
     const plan = engine.plan(chain(sum()), { shape: [2, 12], dtype: "f32", nan: "error" });
     const into = Float64Array.of(7, 7);
-    await refused(() => plan.run({ data: f32 }, { into: new Float64Array(3) }), { code: "ERR_FOURFOLD_SHAPE", says: "into has 3 values, the result has 2" });
+    await refused(() => plan.run({ data: f32 }, { into: new Float64Array(3) }), {
+      code: "ERR_FOURFOLD_SHAPE",
+      says: "into has 3 values, the result has 2",
+    });
     await refused(() => plan.runSync({ data: f32 }, { into: [0, 0] as never }), { code: "ERR_FOURFOLD_ARGUMENT", says: "into" });
-    await refused(() => plan.run({ data: f32.map((_, i) => (i === 20 ? Number.NaN : 1)) }, { into }), { code: "ERR_FOURFOLD_NAN", says: "data[20]" });
+    await refused(() => plan.run({ data: f32.map((_, i) => (i === 20 ? Number.NaN : 1)) }, { into }), {
+      code: "ERR_FOURFOLD_NAN",
+      says: "data[20]",
+    });
     expect([...into]).toEqual([7, 7]);
   });
 });
@@ -173,7 +234,14 @@ describe("offsets", () => {
     await bad([0, 2, 4], "3 offset arrays for 2 levels");
     await bad([0, 4], /level "sensor": the offsets are 0, expected an array/);
     await bad({}, "offsets");
-    await bad([[0, 4], [0, 1], [0, 1]], "3 offset arrays for 2 levels");
+    await bad(
+      [
+        [0, 4],
+        [0, 1],
+        [0, 1],
+      ],
+      "3 offset arrays for 2 levels",
+    );
   });
 });
 
@@ -181,7 +249,8 @@ describe("NaN and infinities", () => {
   const data = [1, Number.NaN, 3, Number.NaN];
 
   test("propagate by default", async () => {
-    for (const reduction of [sum(), mean(), min(), max(), variance(), weightedSum([1, 1, 1, 1]), weightedMean([1, 1, 1, 1])]) expect((await engine.run(chain(reduction), data)).value).toBeNaN();
+    for (const reduction of [sum(), mean(), min(), max(), variance(), weightedSum([1, 1, 1, 1]), weightedMean([1, 1, 1, 1])])
+      expect((await engine.run(chain(reduction), data)).value).toBeNaN();
     expect((await engine.run(chain(count()), data)).value).toBe(4);
     expect((await engine.run(chain(sum()), [1, Number.POSITIVE_INFINITY])).value).toBe(Number.POSITIVE_INFINITY);
     expect((await engine.run(chain(sum()), [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])).value).toBeNaN();
@@ -189,7 +258,8 @@ describe("NaN and infinities", () => {
   });
 
   test("under skip NaN is left out, and infinities are not", async () => {
-    const of = async (reduction: Reduction, values: Data): Promise<number> => (await engine.run(chain(reduction), values, { nan: "skip" })).value;
+    const of = async (reduction: Reduction, values: Data): Promise<number> =>
+      (await engine.run(chain(reduction), values, { nan: "skip" })).value;
     expect(await of(sum(), data)).toBe(4);
     expect(await of(mean(), data)).toBe(2);
     expect(await of(min(), data)).toBe(1);
@@ -222,7 +292,11 @@ describe("NaN and infinities", () => {
       x.data.fill(1);
       for (const i of [first!, ...others]) x.data[i] = Number.NaN;
       for (let again = 0; again < 3; again++)
-        await refused(() => engine.run(chain(sum(), sum()), x, { nan: "error" }), { code: "ERR_FOURFOLD_NAN", says: `data[${first}] is NaN`, at: { level: "f", index: first! } });
+        await refused(() => engine.run(chain(sum(), sum()), x, { nan: "error" }), {
+          code: "ERR_FOURFOLD_NAN",
+          says: `data[${first}] is NaN`,
+          at: { level: "f", index: first! },
+        });
     }
     x.free();
   });
@@ -230,7 +304,9 @@ describe("NaN and infinities", () => {
 
 describe("emptiness", () => {
   test("empty input, zero extents and no frames give empty values or none, and no error", async () => {
-    const of = async (shape: readonly number[], ...reductions: Reduction[]): Promise<number[]> => [...(await engine.run(chain(...reductions), { data: [], shape })).values];
+    const of = async (shape: readonly number[], ...reductions: Reduction[]): Promise<number[]> => [
+      ...(await engine.run(chain(...reductions), { data: [], shape })).values,
+    ];
     expect(await of([3, 0], sum())).toEqual([0, 0, 0]);
     expect(await of([0, 5], sum())).toEqual([]);
     expect(await of([0], mean())).toEqual([Number.NaN]);
@@ -238,7 +314,10 @@ describe("emptiness", () => {
     expect(await of([2, 3, 0], weightedSum([]), weightedMean([1, 2, 3]))).toEqual([0, 0]);
     expect(await of([0, 3, 4], weightedSum({ perNode: new Float64Array(12) }), sum())).toEqual([]);
     expect((await engine.run(chain(sum()), { data: [], shape: [0, 5] })).shape).toEqual([0]);
-    await refused(async () => (await engine.run(chain(sum()), { data: [], shape: [0, 5] })).value, { code: "ERR_FOURFOLD_FRAMES", says: "the result has 0 values" });
+    await refused(async () => (await engine.run(chain(sum()), { data: [], shape: [0, 5] })).value, {
+      code: "ERR_FOURFOLD_FRAMES",
+      says: "the result has 0 values",
+    });
   });
 
   test("no records give no nodes, or the one node that always is", async () => {
@@ -276,13 +355,18 @@ describe("values", () => {
 
   test("beyond 2^53 in a BigInt64Array are refused with their index; 2^53 itself is exact", async () => {
     const limit = 2n ** 53n;
-    await refusedRun(chain(sum()), BigInt64Array.of(1n, limit + 1n), { code: "ERR_FOURFOLD_INTEGER", says: "data[1] is 9007199254740993, beyond ±2^53", at: { index: 1 } });
+    await refusedRun(chain(sum()), BigInt64Array.of(1n, limit + 1n), {
+      code: "ERR_FOURFOLD_INTEGER",
+      says: "data[1] is 9007199254740993, beyond ±2^53",
+      at: { index: 1 },
+    });
     await refusedRun(chain(sum()), BigInt64Array.of(-limit - 1n), { code: "ERR_FOURFOLD_INTEGER", says: "data[0]", at: { index: 0 } });
     expect((await engine.run(chain(max()), BigInt64Array.of(limit, -limit))).value).toBe(2 ** 53);
   });
 
   test("that are missing are an error that lists the kinds of input", async () => {
-    for (const input of [undefined, null, {}, 5, { values: [1] }, { shape: [1] }]) await refusedRun(chain(sum()), input, { code: "ERR_FOURFOLD_ARGUMENT", says: "Give { data, shape }" });
+    for (const input of [undefined, null, {}, 5, { values: [1] }, { shape: [1] }])
+      await refusedRun(chain(sum()), input, { code: "ERR_FOURFOLD_ARGUMENT", says: "Give { data, shape }" });
   });
 });
 
@@ -292,25 +376,55 @@ describe("keys", () => {
 
   test("that are null, undefined or NaN are refused with column and row", async () => {
     for (const missing of [null, undefined, Number.NaN])
-      await refusedRun(c, { values, keys: { k: ["a", "b", missing] } }, { code: "ERR_FOURFOLD_KEYS", says: /key column "k": entry 2 is .*nullKeys/, at: { column: "k", row: 2 } });
+      await refusedRun(
+        c,
+        { values, keys: { k: ["a", "b", missing] } },
+        { code: "ERR_FOURFOLD_KEYS", says: /key column "k": entry 2 is .*nullKeys/, at: { column: "k", row: 2 } },
+      );
   });
 
   test("of another length than the values, in another order of `by`, or under an unknown policy are refused", async () => {
-    await refusedRun(c, { values, keys: { k: ["a", "b"] } }, { code: "ERR_FOURFOLD_KEYS", says: 'key column "k" has 2 entries for 3 values', at: { column: "k" } });
+    await refusedRun(
+      c,
+      { values, keys: { k: ["a", "b"] } },
+      { code: "ERR_FOURFOLD_KEYS", says: 'key column "k" has 2 entries for 3 values', at: { column: "k" } },
+    );
     const keys = { state: ["a", "a", "b"], origin: [1, 2, 3] };
-    await refusedRun(c, { values, keys, by: [["origin"], []] }, { code: "ERR_FOURFOLD_KEYS", says: 'level "airport": by [origin]', at: { level: "airport" } });
-    await refusedRun(c, { values, keys, by: [["state"], ["state", "origin"]] }, { code: "ERR_FOURFOLD_KEYS", says: 'level "nation"', at: { level: "nation" } });
+    await refusedRun(
+      c,
+      { values, keys, by: [["origin"], []] },
+      { code: "ERR_FOURFOLD_KEYS", says: 'level "airport": by [origin]', at: { level: "airport" } },
+    );
+    await refusedRun(
+      c,
+      { values, keys, by: [["state"], ["state", "origin"]] },
+      { code: "ERR_FOURFOLD_KEYS", says: 'level "nation"', at: { level: "nation" } },
+    );
     await refusedRun(c, { values, keys, by: [["state"], [], []] }, { code: "ERR_FOURFOLD_KEYS", says: "by has 3 entries" });
     await refusedRun(c, { values, keys, by: "state" }, { code: "ERR_FOURFOLD_KEYS", says: "by" });
     await refusedRun(c, { values, keys, nullKeys: "drop" }, { code: "ERR_FOURFOLD_ARGUMENT", says: 'option "nullKeys": given "drop"' });
     await refusedRun(c, { values, keys: { k: 5 } }, { code: "ERR_FOURFOLD_KEYS", says: 'key column "k" is 5' });
     await refusedRun(c, { values, keys: null }, { code: "ERR_FOURFOLD_KEYS", says: "keys are null" });
-    await refusedRun(c, { values, keys: { k: [{}, {}, {}] } }, { code: "ERR_FOURFOLD_KEYS", says: 'key column "k": entry 0 is object', at: { column: "k", row: 0 } });
+    await refusedRun(
+      c,
+      { values, keys: { k: [{}, {}, {}] } },
+      { code: "ERR_FOURFOLD_KEYS", says: 'key column "k": entry 0 is object', at: { column: "k", row: 0 } },
+    );
   });
 
   test("a reduction that needs an order is refused for records", async () => {
-    const first = defineReduction({ name: "first", init: () => Number.NaN, add: (s, x) => (Number.isNaN(s) ? x : s), merge: (a) => a, finish: (s) => s });
-    await refusedRun(chain(first()), { values, keys: { k: [1, 1, 1] } }, { code: "ERR_FOURFOLD_REDUCTION", says: 'reduction "first" needs an order', at: { level: "f" } });
+    const first = defineReduction({
+      name: "first",
+      init: () => Number.NaN,
+      add: (s, x) => (Number.isNaN(s) ? x : s),
+      merge: (a) => a,
+      finish: (s) => s,
+    });
+    await refusedRun(
+      chain(first()),
+      { values, keys: { k: [1, 1, 1] } },
+      { code: "ERR_FOURFOLD_REDUCTION", says: 'reduction "first" needs an order', at: { level: "f" } },
+    );
   });
 });
 
@@ -338,7 +452,9 @@ describe("chains", () => {
   });
 
   test("reductions with a missing function or a wrong ddof are refused when they are made", async () => {
-    expect((await failing(() => defineReduction({ name: "half", init: () => 0, add: (s: number) => s } as never))).message).toContain('reduction "half": "merge" is undefined, expected a function');
+    expect((await failing(() => defineReduction({ name: "half", init: () => 0, add: (s: number) => s } as never))).message).toContain(
+      'reduction "half": "merge" is undefined, expected a function',
+    );
     expect((await failing(() => defineReduction({ name: "" } as never))).code).toBe("ERR_FOURFOLD_REDUCTION");
     expect((await failing(() => variance({ ddof: -1 }))).code).toBe("ERR_FOURFOLD_ARGUMENT");
     expect((await failing(() => variance({ ddof: 0.5 }))).message).toContain('option "ddof": given 0.5');
@@ -347,7 +463,8 @@ describe("chains", () => {
 
 describe("options", () => {
   test("that are unknown or out of range name what is allowed", async () => {
-    const bad = (options: object, says: string, code: Expected["code"] = "ERR_FOURFOLD_ARGUMENT"): Promise<void> => refusedRun(chain(sum()), [1], { code, says }, options as RunOptions);
+    const bad = (options: object, says: string, code: Expected["code"] = "ERR_FOURFOLD_ARGUMENT"): Promise<void> =>
+      refusedRun(chain(sum()), [1], { code, says }, options as RunOptions);
     await bad({ accurracy: "fast" }, 'there is no option "accurracy"');
     await bad({ accuracy: "best" }, 'option "accuracy": given "best"');
     await bad({ nan: "drop" }, 'option "nan": given "drop"');
@@ -357,9 +474,18 @@ describe("options", () => {
     await bad({ signal: 5 }, 'option "signal": given 5');
     await bad({ onProgress: 5 }, 'option "onProgress": given 5');
     const plan = engine.plan(chain(sum()), { shape: [1], dtype: "f64" });
-    await refused(() => plan.run({ data: Float64Array.of(1) }, { keep: "all" } as never), { code: "ERR_FOURFOLD_ARGUMENT", says: 'plan.run: there is no option "keep"' });
-    await refused(() => engine.plan(chain(sum()), { shape: [1], dtype: "f64", workers: 2 } as never), { code: "ERR_FOURFOLD_ARGUMENT", says: 'there is no option "workers"' });
-    await refused(() => engine.plan(chain(sum()), undefined as never), { code: "ERR_FOURFOLD_ARGUMENT", says: "plan: the options are undefined" });
+    await refused(() => plan.run({ data: Float64Array.of(1) }, { keep: "all" } as never), {
+      code: "ERR_FOURFOLD_ARGUMENT",
+      says: 'plan.run: there is no option "keep"',
+    });
+    await refused(() => engine.plan(chain(sum()), { shape: [1], dtype: "f64", workers: 2 } as never), {
+      code: "ERR_FOURFOLD_ARGUMENT",
+      says: 'there is no option "workers"',
+    });
+    await refused(() => engine.plan(chain(sum()), undefined as never), {
+      code: "ERR_FOURFOLD_ARGUMENT",
+      says: "plan: the options are undefined",
+    });
   });
 
   test("of an engine are checked before it exists", async () => {
@@ -381,17 +507,28 @@ describe("options", () => {
   });
 
   test("distribute takes a whole number of parts", async () => {
-    for (const parts of [0, -1, 1.5, Number.NaN, "2", 2 ** 25]) expect((await failing(() => distribute([1], { parts: parts as never }))).message).toContain("distribute: parts is");
+    for (const parts of [0, -1, 1.5, Number.NaN, "2", 2 ** 25])
+      expect((await failing(() => distribute([1], { parts: parts as never }))).message).toContain("distribute: parts is");
   });
 });
 
 describe("levels and nodes", () => {
   test("that are not there name those that are", async () => {
     const result = await engine.run(chain({ sensor: sum(), site: sum() }), { data: [1, 2, 3, 4], shape: [2, 2] }, { keep: "all" });
-    await refused(() => result.level("sites"), { code: "ERR_FOURFOLD_LEVEL", says: 'there is no level "sites", the levels are "sensor", "site"' });
-    await refused(() => result.level("sensor").at(5), { code: "ERR_FOURFOLD_LEVEL", says: /level "sensor" has no node at \(5\).*1 indices/, at: { level: "sensor" } });
+    await refused(() => result.level("sites"), {
+      code: "ERR_FOURFOLD_LEVEL",
+      says: 'there is no level "sites", the levels are "sensor", "site"',
+    });
+    await refused(() => result.level("sensor").at(5), {
+      code: "ERR_FOURFOLD_LEVEL",
+      says: /level "sensor" has no node at \(5\).*1 indices/,
+      at: { level: "sensor" },
+    });
     const keyed = await engine.run(chain({ airport: sum(), nation: sum() }), { values: [1], keys: { state: ["TX"] } }, { keep: "all" });
-    await refused(() => keyed.level("airport").at("tx"), { code: "ERR_FOURFOLD_LEVEL", says: /no node at \("tx"\).*the keys state; the first is at\("TX"\)/ });
+    await refused(() => keyed.level("airport").at("tx"), {
+      code: "ERR_FOURFOLD_LEVEL",
+      says: /no node at \("tx"\).*the keys state; the first is at\("TX"\)/,
+    });
   });
 });
 
@@ -412,7 +549,12 @@ describe("memory", () => {
     await tooMuch(() => small.tensor([1 << 20], "f32"));
     await tooMuch(() => small.run(chain(sum()), { values: new Float64Array(1 << 18), keys: { k: new Uint8Array(1 << 18) } }));
     await tooMuch(() => small.run(chain(weightedSum(new Float64Array(1 << 18))), { data: new Float32Array(1 << 18), shape: [1 << 18] }));
-    await tooMuch(() => small.runSync(chain(weightedSum({ perNode: new Float64Array(1 << 18) }), sum()), { data: new Float32Array(1 << 18), offsets: [[0, 5, 1 << 18]] }));
+    await tooMuch(() =>
+      small.runSync(chain(weightedSum({ perNode: new Float64Array(1 << 18) }), sum()), {
+        data: new Float32Array(1 << 18),
+        offsets: [[0, 5, 1 << 18]],
+      }),
+    );
     const foreign = new Float32Array(1 << 22).fill(1); // larger than all memory, and reduced in pieces
     expect((await small.run(chain(sum(), sum()), { data: foreign, shape: [4096, 1024] })).value).toBe(2 ** 22);
     await small.close();
@@ -429,7 +571,10 @@ describe("an abort", () => {
 
   async function aborts(call: (signal: AbortSignal, abort: () => void) => Promise<unknown>): Promise<void> {
     const controller = new AbortController();
-    const error = await refused(() => call(controller.signal, () => controller.abort(reason)), { code: "ERR_FOURFOLD_ABORTED", says: "aborted" });
+    const error = await refused(() => call(controller.signal, () => controller.abort(reason)), {
+      code: "ERR_FOURFOLD_ABORTED",
+      says: "aborted",
+    });
     expect(error.name).toBe("AbortError");
     expect(error.cause).toBe(reason);
   }
@@ -458,7 +603,11 @@ describe("an abort", () => {
     const used = own.stats.memoryBytes;
     for (const data of [x.data, new Float32Array(1 << 24)]) {
       const controller = new AbortController();
-      const run = own.run(chain(variance(), sum()), { data, shape: [4096, 4096] }, { signal: controller.signal, onProgress: ({ done }) => done > 1 && controller.abort(reason) });
+      const run = own.run(
+        chain(variance(), sum()),
+        { data, shape: [4096, 4096] },
+        { signal: controller.signal, onProgress: ({ done }) => done > 1 && controller.abort(reason) },
+      );
       expect(await failing(() => run)).toMatchObject({ code: "ERR_FOURFOLD_ABORTED", cause: reason });
       expect(own.stats.runs).toBe(0);
     }
@@ -469,11 +618,19 @@ describe("an abort", () => {
 
   test("while records are grouped and placed", async () => {
     const n = 1_000_000;
-    const input = { values: new Float32Array(n), keys: { a: Uint32Array.from({ length: n }, (_, i) => (i * 7919) % 1000), b: Uint32Array.from({ length: n }, (_, i) => (i * 104729) % 50) } };
+    const input = {
+      values: new Float32Array(n),
+      keys: {
+        a: Uint32Array.from({ length: n }, (_, i) => (i * 7919) % 1000),
+        b: Uint32Array.from({ length: n }, (_, i) => (i * 104729) % 50),
+      },
+    };
     for (const later of [0, 5, 15, 40])
       await aborts((signal, abort) => {
         setTimeout(abort, later);
-        return engine.run(chain(sum(), mean()), input, { signal }).then(() => engine.run(chain(sum(), mean()), input, { signal }).then(() => engine.run(chain(sum(), mean()), input, { signal })));
+        return engine
+          .run(chain(sum(), mean()), input, { signal })
+          .then(() => engine.run(chain(sum(), mean()), input, { signal }).then(() => engine.run(chain(sum(), mean()), input, { signal })));
       });
   });
 
@@ -488,6 +645,8 @@ describe("an abort", () => {
 
 test("every code that an engine can throw was thrown by this file", () => {
   // Of files, specs, the command, closed engines, queues and faulty workers others tell.
-  const elsewhere = ["ACCURACY", "CLOSED", "COLUMN", "FORBIDDEN", "FORMAT", "OUTPUT", "QUEUE", "SOURCE", "SPEC", "WORKER"].map((code) => `ERR_FOURFOLD_${code}`);
+  const elsewhere = ["ACCURACY", "CLOSED", "COLUMN", "FORBIDDEN", "FORMAT", "OUTPUT", "QUEUE", "SOURCE", "SPEC", "WORKER"].map(
+    (code) => `ERR_FOURFOLD_${code}`,
+  );
   expect([...fired, ...elsewhere].sort()).toEqual(Object.keys(ERROR_CODES).sort());
 });

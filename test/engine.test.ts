@@ -32,8 +32,8 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-const valueOf = async (c: Chain, input: Input, options?: RunOptions): Promise<number> => (await engine.run(c, input, options)).value;
-const valuesOf = async (c: Chain, input: Input, options?: RunOptions): Promise<number[]> => [...(await engine.run(c, input, options)).values];
+const oneOf = async (c: Chain, input: Input, options?: RunOptions): Promise<number> => (await engine.run(c, input, options)).value;
+const allOf = async (c: Chain, input: Input, options?: RunOptions): Promise<number[]> => [...(await engine.run(c, input, options)).values];
 const integers = (n: number, below: number, seed: number): Float64Array => {
   const r = random(seed);
   return Float64Array.from({ length: n }, () => r.int(2 * below + 1) - below);
@@ -55,7 +55,13 @@ describe("the article", () => {
   test("its five steps are in every result, with their counts", async () => {
     const { steps } = await engine.run(program, halves);
     expect(steps.map(({ name }) => name)).toEqual(["init", "distribute", "process", "aggregate", "output"]);
-    expect(steps.map(({ counts }) => counts)).toEqual([{ values: 5, bytes: 40 }, { parts: 1, workers: 2 }, { nodes: 2 }, { nodes: 2 }, { numbers: 1 }]);
+    expect(steps.map(({ counts }) => counts)).toEqual([
+      { values: 5, bytes: 40 },
+      { parts: 1, workers: 2 },
+      { nodes: 2 },
+      { nodes: 2 },
+      { numbers: 1 },
+    ]);
     for (const { ms } of steps) expect(ms).toBeGreaterThanOrEqual(0);
   });
 
@@ -68,7 +74,9 @@ describe("the article", () => {
       const weights = [a[i % A]!, b[Math.floor(i / A) % B]!, c[Math.floor(i / (A * B)) % C]!, d[Math.floor(i / (A * B * C))]!];
       expected += weights.reduce((product, w) => product * BigInt(w), BigInt(x));
     });
-    expect(await valueOf(chain(weightedSum(a), weightedSum(b), weightedSum(c), weightedSum(d)), { data, shape: [D, C, B, A] })).toBe(Number(expected));
+    expect(await oneOf(chain(weightedSum(a), weightedSum(b), weightedSum(c), weightedSum(d)), { data, shape: [D, C, B, A] })).toBe(
+      Number(expected),
+    );
   });
 });
 
@@ -79,7 +87,7 @@ describe("a chain", () => {
   });
 
   test("of any number of levels runs, one as well as sixty, on workers too", async () => {
-    expect(await valueOf(chain(sum()), [1, 2, 3])).toBe(6);
+    expect(await oneOf(chain(sum()), [1, 2, 3])).toBe(6);
     const deep = chain(...Array.from({ length: 60 }, () => sum()));
     const ones = engine.tensor([...Array.from({ length: 40 }, () => 1), ...Array.from({ length: 20 }, () => 2)], "f32");
     ones.data.fill(1);
@@ -92,7 +100,7 @@ describe("a chain", () => {
     const weights = [1, 2];
     const c = chain(weightedSum(weights));
     weights[0] = 100;
-    expect(await valueOf(c, [10, 10])).toBe(30);
+    expect(await oneOf(c, [10, 10])).toBe(30);
   });
 
   test("takes a matrix of weights at any level, whose outputs are the last axis", async () => {
@@ -100,10 +108,14 @@ describe("a chain", () => {
     for (const at of [0, 1, 2]) {
       const extents = [5, 4, 3];
       const rows = [0, 1].map((r) => integers(extents[at]!, 9, 10 * at + r));
-      const reductions = (r?: number): Reduction[] => extents.map((_, i) => (i === at ? weightedSum(r === undefined ? rows : rows[r]!) : sum()));
+      const reductions = (r?: number): Reduction[] =>
+        extents.map((_, i) => (i === at ? weightedSum(r === undefined ? rows : rows[r]!) : sum()));
       const result = await engine.run(chain(...reductions()), { data, shape: [2, 3, 4, 5] }, { keep: "all" });
       expect(result.shape).toEqual([2, 2]);
-      const vectors = [await valuesOf(chain(...reductions(0)), { data, shape: [2, 3, 4, 5] }), await valuesOf(chain(...reductions(1)), { data, shape: [2, 3, 4, 5] })];
+      const vectors = [
+        await allOf(chain(...reductions(0)), { data, shape: [2, 3, 4, 5] }),
+        await allOf(chain(...reductions(1)), { data, shape: [2, 3, 4, 5] }),
+      ];
       expect([...result.values]).toEqual([vectors[0]![0], vectors[1]![0], vectors[0]![1], vectors[1]![1]]);
       expect(result.level("h").at(1).values).toEqual([vectors[0]![1], vectors[1]![1]]);
       expect(result.level("h").at(1).value).toBe(vectors[0]![1]);
@@ -115,20 +127,20 @@ describe("a chain", () => {
     const shape = [2, 2, 2];
     const one = weightedSum({ perNode: [1, 10, 100, 1000] });
     const all = weightedSum({ perNode: [1, 1, 1, 1, 2, 2, 2, 2] });
-    expect(await valuesOf(chain(one, sum()), { data, shape })).toEqual([1 + 20 + 300 + 4000, 5 + 60 + 700 + 8000]);
-    expect(await valuesOf(chain(all, sum()), { data, shape })).toEqual([10, 52]);
-    expect(await valuesOf(chain(sum(), weightedSum({ perNode: [1, 10] })), { data, shape })).toEqual([3 + 70, 11 + 150]);
+    expect(await allOf(chain(one, sum()), { data, shape })).toEqual([1 + 20 + 300 + 4000, 5 + 60 + 700 + 8000]);
+    expect(await allOf(chain(all, sum()), { data, shape })).toEqual([10, 52]);
+    expect(await allOf(chain(sum(), weightedSum({ perNode: [1, 10] })), { data, shape })).toEqual([3 + 70, 11 + 150]);
   });
 
   test('weighs by "count": the kept records below each child', async () => {
     const ragged = { data: [2, 4, 6, Number.NaN, 10], offsets: [[0, 1, 3, 5]] };
-    expect(await valueOf(chain(mean(), weightedMean("count")), ragged, { nan: "skip" })).toBe((1 * 2 + 2 * 5 + 1 * 10) / 4);
-    expect(await valueOf(chain(mean(), weightedSum("count")), { ...ragged, data: [2, 4, 6, 8, 10] })).toBe(2 + 10 + 18);
+    expect(await oneOf(chain(mean(), weightedMean("count")), ragged, { nan: "skip" })).toBe((1 * 2 + 2 * 5 + 1 * 10) / 4);
+    expect(await oneOf(chain(mean(), weightedSum("count")), { ...ragged, data: [2, 4, 6, 8, 10] })).toBe(2 + 10 + 18);
   });
 
   test("counts, means, extremes and variances are what they are called", async () => {
     const data = [3, 1, 4, 1, 5];
-    const of = (r: Reduction): Promise<number> => valueOf(chain(r), data);
+    const of = (r: Reduction): Promise<number> => oneOf(chain(r), data);
     expect(await of(count())).toBe(5);
     expect(await of(mean())).toBe(2.8);
     expect(await of(min())).toBe(1);
@@ -159,8 +171,9 @@ describe("dense tensors", () => {
   });
 
   test("may be of any dtype, a number[], a BigInt64Array or a Buffer", async () => {
-    const of = (data: Input): Promise<number> => valueOf(chain(sum()), data);
-    for (const Type of [Float32Array, Float64Array, Int32Array, Int16Array, Int8Array, Uint8Array]) expect(await of(Type.of(1, 2, 120))).toBe(123);
+    const of = (data: Input): Promise<number> => oneOf(chain(sum()), data);
+    for (const Type of [Float32Array, Float64Array, Int32Array, Int16Array, Int8Array, Uint8Array])
+      expect(await of(Type.of(1, 2, 120))).toBe(123);
     expect(await of([1, 2, 120])).toBe(123);
     expect(await of(BigInt64Array.of(1n, 2n ** 53n - 2n))).toBe(2 ** 53 - 1);
     expect(await of(Buffer.from([1, 2, 255]))).toBe(258);
@@ -170,7 +183,14 @@ describe("dense tensors", () => {
     const bytes = Uint8Array.from({ length: 9000 }, (_, i) => (7 * i) % 256);
     const inEngine = engine.tensor([9000], "u8");
     inEngine.data.set(bytes);
-    for (const [start, end] of [[1, 2], [3, 8999], [63, 4160], [4095, 8193], [8999, 9000], [5, 5]] as const) {
+    for (const [start, end] of [
+      [1, 2],
+      [3, 8999],
+      [63, 4160],
+      [4095, 8193],
+      [8999, 9000],
+      [5, 5],
+    ] as const) {
       const expected = bytes.slice(start, end).reduce((a, b) => a + b, 0);
       expect(await of(bytes.subarray(start, end)), `${start} to ${end}`).toBe(expected);
       expect(await of(inEngine.data.subarray(start, end)), `${start} to ${end} in engine memory`).toBe(expected);
@@ -178,7 +198,7 @@ describe("dense tensors", () => {
       expect(await of(shorts)).toBe(shorts.reduce((a, b) => a + b, 0));
     }
     async function of(data: Uint8Array | Int16Array | Input): Promise<number> {
-      return valueOf(chain(sum()), { data: data as Uint8Array, shape: [(data as Uint8Array).length] });
+      return oneOf(chain(sum()), { data: data as Uint8Array, shape: [(data as Uint8Array).length] });
     }
   });
 
@@ -186,10 +206,10 @@ describe("dense tensors", () => {
     const x = engine.tensor([512, 1024], "f32");
     x.data.fill(0.5);
     expect(x).toMatchObject({ shape: [512, 1024], dtype: "f32" });
-    expect(await valueOf(chain(sum(), sum()), x)).toBe(BIG / 2);
+    expect(await oneOf(chain(sum(), sum()), x)).toBe(BIG / 2);
     expect(engine.runSync(chain(sum(), sum()), x).value).toBe(BIG / 2);
     expect(engine.stats.bytesCopied).toBe(0);
-    expect(await valueOf(chain(sum(), sum()), { data: Float32Array.from(x.data), shape: x.shape })).toBe(BIG / 2);
+    expect(await oneOf(chain(sum(), sum()), { data: Float32Array.from(x.data), shape: x.shape })).toBe(BIG / 2);
     expect(engine.stats.bytesCopied).toBe(4 * BIG);
   });
 
@@ -219,11 +239,11 @@ describe("ragged rows", () => {
     const c = chain(sum(), max(), sum());
     const o0 = [0, 2, 2, 5, 6, 7]; // sums 3, 0, 12, 6, 7
     const o1 = Uint32Array.of(0, 3, 5); // max 12, 7
-    expect(await valueOf(c, { data, offsets: [o0, o1] })).toBe(19);
-    expect(await valueOf(c, { data, offsets: [o0] })).toBe(12);
-    expect(await valueOf(c, { data, offsets: [] })).toBe(28);
-    expect(await valueOf(c, { data })).toBe(28);
-    expect(await valueOf(c, data)).toBe(28);
+    expect(await oneOf(c, { data, offsets: [o0, o1] })).toBe(19);
+    expect(await oneOf(c, { data, offsets: [o0] })).toBe(12);
+    expect(await oneOf(c, { data, offsets: [] })).toBe(28);
+    expect(await oneOf(c, { data })).toBe(28);
+    expect(await oneOf(c, data)).toBe(28);
     const all = await engine.run(c, { data, offsets: [o0, o1, BigInt64Array.of(0n, 1n, 2n)] });
     expect(all.shape).toEqual([2]);
     expect([...all.values]).toEqual([12, 7]);
@@ -235,12 +255,12 @@ describe("ragged rows", () => {
   });
 
   test("empty data, empty rows and empty groups have the values the contract gives them", async () => {
-    expect(await valueOf(chain(sum()), [])).toBe(0);
-    expect(await valueOf(chain(count()), [])).toBe(0);
-    expect(await valueOf(chain(mean()), [])).toBeNaN();
-    expect(await valueOf(chain(max(), sum()), { data: [1], offsets: [[0, 0, 1]] })).toBeNaN();
-    expect(await valueOf(chain(max(), sum()), { data: [1], offsets: [[0, 0, 1]] }, { nan: "skip" })).toBe(1);
-    expect(await valuesOf(chain(sum(), min()), { data: [], offsets: [[0], [0, 0, 0]] })).toEqual([Number.NaN, Number.NaN]);
+    expect(await oneOf(chain(sum()), [])).toBe(0);
+    expect(await oneOf(chain(count()), [])).toBe(0);
+    expect(await oneOf(chain(mean()), [])).toBeNaN();
+    expect(await oneOf(chain(max(), sum()), { data: [1], offsets: [[0, 0, 1]] })).toBeNaN();
+    expect(await oneOf(chain(max(), sum()), { data: [1], offsets: [[0, 0, 1]] }, { nan: "skip" })).toBe(1);
+    expect(await allOf(chain(sum(), min()), { data: [], offsets: [[0], [0, 0, 0]] })).toEqual([Number.NaN, Number.NaN]);
   });
 });
 
@@ -256,7 +276,10 @@ describe("distribute", () => {
     [0, 2, [0, 0]],
     [10, 4, [3, 3, 2, 2]],
   ])("cuts %i values into %i parts as array_split does", (n, parts, lengths) => {
-    const cut = distribute(Float32Array.from({ length: n }, (_, i) => i), { parts });
+    const cut = distribute(
+      Float32Array.from({ length: n }, (_, i) => i),
+      { parts },
+    );
     const [offsets] = cut.offsets;
     expect(Array.from(lengths, (_, i) => offsets[i + 1]! - offsets[i]!)).toEqual(lengths);
     expect(cut.data).toBeInstanceOf(Float32Array);
@@ -270,14 +293,21 @@ describe("keyed records", () => {
   const origin = ["DAL", "LAX", "AUS", "LAX", "DAL"];
 
   test("with equal keys are the children of one node, and keys are sorted, outermost first", async () => {
-    const result = await engine.run(chain({ airport: sum(), state: mean(), nation: max() }), { values, keys: { state, origin } }, { keep: "all" });
+    const result = await engine.run(
+      chain({ airport: sum(), state: mean(), nation: max() }),
+      { values, keys: { state, origin } },
+      { keep: "all" },
+    );
     expect(result.level("airport").name).toBe("airport");
     expect([...result.level("airport")].map(({ path, value, count: n }) => [path, value, n])).toEqual([
       [["CA", "LAX"], 60, 2],
       [["TX", "AUS"], 30, 1],
       [["TX", "DAL"], 60, 2],
     ]);
-    expect([...result.level("state")].map(({ key, value }) => [key, value])).toEqual([["CA", 60], ["TX", 45]]);
+    expect([...result.level("state")].map(({ key, value }) => [key, value])).toEqual([
+      ["CA", 60],
+      ["TX", 45],
+    ]);
     expect(result.value).toBe(60);
     expect(result.shape).toEqual([]);
     expect(engine.stats.recordsReduced).toBe(5);
@@ -305,22 +335,34 @@ describe("keyed records", () => {
     expect([...skipped.level("f")].map(({ key, value }) => [key, value])).toEqual([[1, 60]]);
     expect(skipped.records).toBe(2);
     const grouped = await engine.run(chain(sum(), sum()), { values, keys, nullKeys: "group" }, { keep: "all" });
-    expect([...grouped.level("f")].map(({ key, value }) => [key, value])).toEqual([[null, 90], [1, 60]]);
+    expect([...grouped.level("f")].map(({ key, value }) => [key, value])).toEqual([
+      [null, 90],
+      [1, 60],
+    ]);
   });
 
   test("numbers sort by value, strings by code point: an astral character after every U+FFxx", async () => {
     const order = async (k: readonly (string | number | bigint)[]): Promise<unknown[]> =>
       [...(await engine.run(chain(sum()), { values: k.map(() => 1), keys: { k } })).level("f")].map(({ key }) => key);
     expect(await order([10, 9, -1, 0.5, -0, 1e300])).toEqual([-1, 0, 0.5, 9, 10, 1e300]);
-    expect(await order(["\u{1F600}", "\uFF5E", "z", "Z", "a", "", "\uE000", "aa"])).toEqual(["", "Z", "a", "aa", "z", "\uE000", "\uFF5E", "\u{1F600}"]);
+    expect(await order(["\u{1F600}", "\uFF5E", "z", "Z", "a", "", "\uE000", "aa"])).toEqual([
+      "",
+      "Z",
+      "a",
+      "aa",
+      "z",
+      "\uE000",
+      "\uFF5E",
+      "\u{1F600}",
+    ]);
     expect(await order([3n, 1, 2n])).toEqual([1, 2n, 3n]);
   });
 
   test("take weights for each record, which stay with their records, whatever is skipped", async () => {
     const c = chain(weightedSum({ perNode: [1, 2, 3, 4, 5] }), sum());
-    expect(await valueOf(c, { values, keys: { origin } })).toBe(10 + 40 + 90 + 160 + 250);
+    expect(await oneOf(c, { values, keys: { origin } })).toBe(10 + 40 + 90 + 160 + 250);
     const some = { values, keys: { origin: ["a", null, "b", "a", null] }, nullKeys: "skip" } as const;
-    expect(await valueOf(c, some)).toBe(10 + 90 + 160);
+    expect(await oneOf(c, some)).toBe(10 + 90 + 160);
   });
 
   test("drill down to the records: key is the record's index, value its value", async () => {
@@ -347,16 +389,46 @@ describe("kept levels", () => {
       [1, [1, 0, 1], 29, 2],
       [2, [1, 0, 2], 33, 2],
     ]);
-    expect(site.children()[1]!.children().map(({ path, value }) => [path, value])).toEqual([[[1, 0, 1, 0], 14], [[1, 0, 1, 1], 15]]);
+    expect(
+      site
+        .children()[1]!
+        .children()
+        .map(({ path, value }) => [path, value]),
+    ).toEqual([
+      [[1, 0, 1, 0], 14],
+      [[1, 0, 1, 1], 15],
+    ]);
     expect(result.level("sensor").length).toBe(12);
-    expect(result.level("region").at(0).children().map(({ value }) => value)).toEqual([5, 17]);
+    expect(
+      result
+        .level("region")
+        .at(0)
+        .children()
+        .map(({ value }) => value),
+    ).toEqual([5, 17]);
   });
 
   test("of ragged rows are found by index in the parent", async () => {
-    const result = await engine.run(c, { data: [1, 2, 3, 4, 5], offsets: [[0, 1, 3, 3, 5], [0, 1, 4]] }, { keep: "all" });
+    const result = await engine.run(
+      c,
+      {
+        data: [1, 2, 3, 4, 5],
+        offsets: [
+          [0, 1, 3, 3, 5],
+          [0, 1, 4],
+        ],
+      },
+      { keep: "all" },
+    );
     expect(result.level("sensor").at(1, 2)).toMatchObject({ value: 9, path: [1, 2], count: 2 });
     expect(result.level("sensor").at(1, 1)).toMatchObject({ value: 0, count: 0 });
-    expect(result.level("site").at(1).children().map(({ value }) => value)).toEqual([5, 0, 9]);
+    expect(
+      result
+        .level("site")
+        .at(1)
+        .children()
+        .map(({ value }) => value),
+    ).toEqual([5, 0, 9]);
     expect(result.level("region").at()).toMatchObject({ key: 0, path: [], value: result.value, count: 5 });
   });
 
@@ -371,7 +443,10 @@ describe("kept levels", () => {
   test("under skip count what was kept, and show the empty value of a node without children", async () => {
     const data = [1, Number.NaN, Number.NaN, Number.NaN];
     const result = await engine.run(chain(sum(), mean()), { data, shape: [2, 2] }, { keep: "all", nan: "skip" });
-    expect([...result.level("f")].map(({ value, count: n }) => [value, n])).toEqual([[1, 1], [0, 0]]);
+    expect([...result.level("f")].map(({ value, count: n }) => [value, n])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
     expect(result.value).toBe(1);
     expect(result.level("g").at()).toMatchObject({ count: 1 });
   });
@@ -392,7 +467,7 @@ describe("plans", () => {
     const plan = engine.plan(c, { shape, dtype: "f32" });
     const x = engine.tensor(shape, "f32");
     x.data.set(data);
-    const expected = await valuesOf(c, { data, shape });
+    const expected = await allOf(c, { data, shape });
     expect([...(await plan.run(x)).values]).toEqual(expected);
     expect([...plan.runSync(x).values]).toEqual(expected);
     expect([...(await plan.run({ data })).values]).toEqual(expected);
@@ -413,7 +488,7 @@ describe("plans", () => {
 
   test("of nine shapes and more on one chain give the memory of the oldest back", async () => {
     const wide = chain(weightedSum(new Float64Array(100).fill(1)), sum());
-    const run = (rows: number): Promise<number> => valueOf(wide, { data: new Float64Array(100 * rows).fill(1), shape: [rows, 100] });
+    const run = (rows: number): Promise<number> => oneOf(wide, { data: new Float64Array(100 * rows).fill(1), shape: [rows, 100] });
     for (let rows = 1; rows <= 8; rows++) expect(await run(rows)).toBe(100 * rows);
     const full = engine.stats.memoryBytes;
     expect(full).toBe(8 * 800);
@@ -427,14 +502,14 @@ describe("plans", () => {
   test("that were dropped for others still run, from a plan object too", async () => {
     const plan = engine.plan(c, { shape, dtype: "f32" });
     for (let frames = 1; frames < 20; frames++) await engine.run(c, { data: new Float32Array(12 * frames), shape: [frames, 3, 4] });
-    expect([...(await plan.run({ data })).values]).toEqual(await valuesOf(c, { data, shape }));
+    expect([...(await plan.run({ data })).values]).toEqual(await allOf(c, { data, shape }));
   });
 
   test("with different options on one chain are different plans", async () => {
     const x = { data: Float64Array.of(1, Number.NaN), shape: [2, 1] };
     const s = chain({ all: sum() });
-    expect(await valuesOf(s, x)).toEqual([1, Number.NaN]);
-    expect(await valuesOf(s, x, { nan: "skip" })).toEqual([1, 0]);
+    expect(await allOf(s, x)).toEqual([1, Number.NaN]);
+    expect(await allOf(s, x, { nan: "skip" })).toEqual([1, 0]);
     expect((await engine.run(s, x, { keep: ["all"] })).level("all").length).toBe(2);
     expect((await engine.run(s, x, { keep: "all", backend: "reference" })).plan.backend).toBe("reference");
     expect((await engine.run(s, x, { accuracy: "exact" })).plan.accuracy).toBe("exact");
@@ -480,7 +555,7 @@ describe("watching a run", () => {
     };
     await expect(engine.run(chain(sum(), sum(), sum()), x, { onProgress: stop })).rejects.toThrow(RangeError);
     expect(engine.stats.memoryBytes).toBe(used);
-    expect(await valueOf(chain(sum(), sum(), sum()), x)).toBe(0);
+    expect(await oneOf(chain(sum(), sum(), sum()), x)).toBe(0);
   });
 });
 
@@ -503,7 +578,7 @@ describe("many runs", () => {
         }
       }
     });
-    const together = await Promise.all(jobs.map(([c, input]) => valueOf(c, input)));
+    const together = await Promise.all(jobs.map(([c, input]) => oneOf(c, input)));
     for (const [i, [c, input]] of jobs.entries()) expect(engine.runSync(c, input).value, `job ${i}`).toBe(together[i]);
     expect(engine.stats).toMatchObject({ runs: 100, workersReplaced: 0, retries: 0 });
   });
@@ -511,9 +586,19 @@ describe("many runs", () => {
   test("beyond runsMax are refused, and the others are not disturbed", async () => {
     const own = await createEngine({ workers: 0, runsMax: 2 });
     const plan = own.plan(chain(sum()), { shape: [3], dtype: "f64" });
-    const runs = [own.run(chain(sum()), [1, 2]), plan.run({ data: Float64Array.of(1, 2, 3) }), own.run(chain(sum()), [1]), plan.run({ data: new Float64Array(3) })];
+    const runs = [
+      own.run(chain(sum()), [1, 2]),
+      plan.run({ data: Float64Array.of(1, 2, 3) }),
+      own.run(chain(sum()), [1]),
+      plan.run({ data: new Float64Array(3) }),
+    ];
     const ends = await Promise.allSettled(runs);
-    expect(ends.map((end) => (end.status === "fulfilled" ? end.value.value : end.reason.code))).toEqual([3, 6, "ERR_FOURFOLD_QUEUE", "ERR_FOURFOLD_QUEUE"]);
+    expect(ends.map((end) => (end.status === "fulfilled" ? end.value.value : end.reason.code))).toEqual([
+      3,
+      6,
+      "ERR_FOURFOLD_QUEUE",
+      "ERR_FOURFOLD_QUEUE",
+    ]);
     expect((await own.run(chain(sum()), [4])).value).toBe(4);
     await own.close();
   });
@@ -539,10 +624,10 @@ describe("a user's reduction", () => {
   });
 
   test("works at every level and on every kind of input", async () => {
-    expect(await valueOf(chain(gcd(), gcd()), { data: [12, 18, 30, 42], shape: [2, 2] })).toBe(6);
-    expect(await valueOf(chain(sum(), gcd()), { data: [12, 18, 15, 30], offsets: [[0, 2, 4]] })).toBe(15);
-    expect(await valueOf(chain(gcd(), sum()), { values: [12, 18, 35], keys: { k: ["a", "a", "b"] } })).toBe(41);
-    expect(await valueOf(chain(gcd()), [8, Number.NaN, 12], { nan: "skip" })).toBe(4);
+    expect(await oneOf(chain(gcd(), gcd()), { data: [12, 18, 30, 42], shape: [2, 2] })).toBe(6);
+    expect(await oneOf(chain(sum(), gcd()), { data: [12, 18, 15, 30], offsets: [[0, 2, 4]] })).toBe(15);
+    expect(await oneOf(chain(gcd(), sum()), { values: [12, 18, 35], keys: { k: ["a", "a", "b"] } })).toBe(41);
+    expect(await oneOf(chain(gcd()), [8, Number.NaN, 12], { nan: "skip" })).toBe(4);
   });
 
   test("without a module runs on the calling thread, and the plan says so", async () => {
@@ -563,7 +648,7 @@ describe("a user's reduction", () => {
     const ran = new Set(threads.values);
     expect(ran.has(threadId)).toBe(false);
     expect(ran.size).toBeGreaterThan(0);
-    expect(await valueOf(chain(product(), max()), x)).toBe(1);
+    expect(await oneOf(chain(product(), max()), x)).toBe(1);
   });
 
   test("that its module does not export is an error that names both", async () => {
@@ -592,7 +677,7 @@ describe("a user's reduction", () => {
     expect(error.cause).toBeInstanceOf(RangeError);
     expect((await failing(() => engine.runSync(c, { data: [7], shape: [1, 1] }))).code).toBe("ERR_FOURFOLD_REDUCTION");
     expect(engine.stats.memoryBytes).toBe(used);
-    expect(await valuesOf(c, { data: [1, 2, 3, 4, 5, 6], shape: [2, 3, 1] })).toEqual([6, 15]);
+    expect(await allOf(c, { data: [1, 2, 3, 4, 5, 6], shape: [2, 3, 1] })).toEqual([6, 15]);
   });
 
   test("that throws in a worker names level, node and child; the engine goes on", async () => {
@@ -607,7 +692,7 @@ describe("a user's reduction", () => {
     expect((error.cause as Error).name).toBe("TypeError");
     expect(engine.stats).toMatchObject({ memoryBytes: used, workersReplaced: 0 });
     x.data[300 * 1024 + 17] = 1;
-    expect(await valueOf(c, x)).toBe(1);
+    expect(await oneOf(c, x)).toBe(1);
   });
 
   test("whose module makes an engine is refused in the worker", async () => {
@@ -615,7 +700,7 @@ describe("a user's reduction", () => {
     const error = await failing(() => engine.run(chain(nested(), sum()), engine.tensor([512, 1024], "f32")));
     expect(error.code).toBe("ERR_FOURFOLD_REDUCTION");
     expect(error.message).toContain("made an engine");
-    expect(await valueOf(chain(sum()), [1])).toBe(1);
+    expect(await oneOf(chain(sum()), [1])).toBe(1);
   });
 });
 
@@ -625,7 +710,14 @@ describe("the end", () => {
     const plan = engine.plan(chain(sum()), { shape: [4], dtype: "f64" });
     await engine.close();
     await engine.close();
-    const calls = [() => engine.run(chain(sum()), [1]), () => engine.runSync(chain(sum()), [1]), () => engine.plan(chain(sum()), { shape: [1], dtype: "f64" }), () => engine.tensor([1], "f64"), () => plan.run(x), () => plan.runSync(x)];
+    const calls = [
+      () => engine.run(chain(sum()), [1]),
+      () => engine.runSync(chain(sum()), [1]),
+      () => engine.plan(chain(sum()), { shape: [1], dtype: "f64" }),
+      () => engine.tensor([1], "f64"),
+      () => plan.run(x),
+      () => plan.runSync(x),
+    ];
     for (const call of calls) expect((await failing(call)).code).toBe("ERR_FOURFOLD_CLOSED");
     expect(engine.stats.runs).toBe(0);
     expect(x.data.length).toBe(4);

@@ -7,7 +7,23 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadSpec } from "../src/files/index.ts";
-import { chain, count, createEngine, type Engine, type Input, max, mean, min, type Reduction, sum, type TypedData, variance, type WeightsInput, weightedMean, weightedSum } from "../src/index.ts";
+import {
+  chain,
+  count,
+  createEngine,
+  type Engine,
+  type Input,
+  max,
+  mean,
+  min,
+  type Reduction,
+  sum,
+  type TypedData,
+  variance,
+  type WeightsInput,
+  weightedMean,
+  weightedSum,
+} from "../src/index.ts";
 import { ROOT } from "./child.ts";
 import { hex } from "./failing.ts";
 import { query } from "./files/fixture.ts";
@@ -40,7 +56,12 @@ async function ask(questions: readonly unknown[]): Promise<unknown[]> {
 const KINDS = { sum, mean, min, max, count, variance, weightedSum, weightedMean };
 
 interface Question {
-  readonly levels: readonly { readonly kind: string; readonly ddof: number; readonly offsets: readonly number[]; readonly weights: readonly string[] | "count" | null }[];
+  readonly levels: readonly {
+    readonly kind: string;
+    readonly ddof: number;
+    readonly offsets: readonly number[];
+    readonly weights: readonly string[] | "count" | null;
+  }[];
   readonly leaves: readonly string[];
   readonly form: "rows" | "records";
   readonly nan: "propagate" | "skip";
@@ -108,17 +129,20 @@ function draw(seed: number): Case {
   });
 
   const outputs = matrix === undefined ? 1 : weights[matrix]!.length;
-  const questions = Array.from({ length: outputs }, (_, output): Question => ({
-    levels: reductions.map(({ kind, ddof = 0 }, level) => {
-      const all = weights[level];
-      const mine = all?.[all.length > 1 ? output : 0];
-      return { kind, ddof, offsets: levels[level]!, weights: mine === undefined ? null : mine === "count" ? "count" : hex(mine) };
+  const questions = Array.from(
+    { length: outputs },
+    (_, output): Question => ({
+      levels: reductions.map(({ kind, ddof = 0 }, level) => {
+        const all = weights[level];
+        const mine = all?.[all.length > 1 ? output : 0];
+        return { kind, ddof, offsets: levels[level]!, weights: mine === undefined ? null : mine === "count" ? "count" : hex(mine) };
+      }),
+      leaves: hex(leaves),
+      form: form === "keyed" ? "records" : "rows",
+      nan,
+      accuracy,
     }),
-    leaves: hex(leaves),
-    form: form === "keyed" ? "records" : "rows",
-    nan,
-    accuracy,
-  }));
+  );
 
   if (form === "dense") return { reductions, input: { data: leaves, shape: [top, ...extents] }, questions };
   if (form === "ragged") return { reductions, input: { data: leaves, offsets: levels.map((cuts) => Uint32Array.from(cuts)) }, questions };
@@ -126,7 +150,12 @@ function draw(seed: number): Case {
 }
 
 /** The leaves as records in a random order, each with its node's index at each level as its keys; weights of leaves travel with them. */
-function shuffled(leaves: TypedData, levels: readonly (readonly number[])[], reductions: readonly Reduction[], r: Random): Pick<Case, "reductions" | "input"> {
+function shuffled(
+  leaves: TypedData,
+  levels: readonly (readonly number[])[],
+  reductions: readonly Reduction[],
+  r: Random,
+): Pick<Case, "reductions" | "input"> {
   const order = Array.from(leaves, (_, i) => i);
   for (let i = order.length - 1; i > 0; i--) {
     const j = r.int(i + 1);
@@ -143,7 +172,10 @@ function shuffled(leaves: TypedData, levels: readonly (readonly number[])[], red
   const weights = first!.weights?.form === "perNode" ? first!.weights.values : undefined;
   return {
     reductions: weights ? [KINDS[first!.kind as "weightedSum"]({ perNode: order.map((leaf) => weights[leaf]!) }), ...outer] : reductions,
-    input: { values: leaves.map((_, record) => leaves[order[record]!]!) as TypedData, keys: Object.fromEntries(Object.entries(keys).reverse()) },
+    input: {
+      values: leaves.map((_, record) => leaves[order[record]!]!) as TypedData,
+      keys: Object.fromEntries(Object.entries(keys).reverse()),
+    },
   };
 }
 
@@ -161,7 +193,9 @@ describe("an independent oracle", () => {
         const { values, length } = result.level(name);
         expect(values.length % Math.max(1, length)).toBe(0);
         mine.slice(0, values.length / Math.max(1, length)).forEach((answer, output) => {
-          expect(hex(values.subarray(output * length, (output + 1) * length)), `${told}, level ${name}, output ${output}`).toEqual(answer[level]);
+          expect(hex(values.subarray(output * length, (output + 1) * length)), `${told}, level ${name}, output ${output}`).toEqual(
+            answer[level],
+          );
         });
       });
     }
@@ -176,7 +210,10 @@ describe("an independent oracle", () => {
     expect(levels.map((level) => level.length)).toEqual([3399, 229, 52, 1]);
     const result = await engine.run(await loadSpec(join(ROOT, "examples/flights.json")), { keep: "all" });
     for (const [i, name] of ["route", "airport", "state", "nation"].entries())
-      expect([...result.level(name)].map(({ path, value }) => [path, hex([value])[0]]), name).toEqual(levels[i]);
+      expect(
+        [...result.level(name)].map(({ path, value }) => [path, hex([value])[0]]),
+        name,
+      ).toEqual(levels[i]);
     expect(result.value.toString().startsWith("5.01039")).toBe(true);
     expect(engine.stats.recordsReduced).toBeGreaterThanOrEqual(3_000_000);
   });

@@ -28,7 +28,8 @@ export function random(seed: number): Random {
   const draw: Record<string, () => number> = {
     plain: () => (next() - 0.5) * 100,
     cancelling: () => (next() - 0.5) * 2 ** (int(120) - 60),
-    specials: () => pick([0, -0, 1, -1, Number.NaN, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 5e-324, -5e-324, 1e308, -1e308, 2.5]),
+    specials: () =>
+      pick([0, -0, 1, -1, Number.NaN, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 5e-324, -5e-324, 1e308, -1e308, 2.5]),
     integers: () => int(200) - 100,
     zeros: () => pick([0, -0]),
   };

@@ -1,13 +1,13 @@
 // Runs what the README and the runnable pages of docs/ show, as their readers would: against the built package, by its name.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { outputOf, packageFile, ROOT, runChild, runNode } from "./child.ts";
 import { checksOf, SEAM } from "./markdown.ts";
 import { departure } from "./printed.ts";
 
-/** Inside the package's folder, so that `import "fourfold"` finds the package itself. */
-const FOLDER = join(ROOT, ".cache", "readme");
+/** Where the programs lie: inside the package's folder, so that `import "fourfold"` finds the package itself. */
+let folder = "";
 
 /** A page of docs/ says with this line that its blocks run. */
 const RUNNABLE = "<!-- runnable -->";
@@ -22,14 +22,14 @@ const moduleName = (file: string, line: number) => `${file.replace(/\W/g, "-")}-
 
 beforeAll(async () => {
   if (!existsSync(join(ROOT, "dist/index.js"))) throw new Error("the package is not built: npm run build");
-  rmSync(FOLDER, { recursive: true, force: true });
-  mkdirSync(FOLDER, { recursive: true });
+  mkdirSync(join(ROOT, ".cache"), { recursive: true });
+  folder = mkdtempSync(join(ROOT, ".cache/readme-"));
   let typed = false;
   for (const { file, checks } of pages) {
     for (const check of checks) {
       if (check.kind !== "module") continue;
       typed ||= check.language === "ts";
-      writeFileSync(join(FOLDER, `${moduleName(file, check.line)}.${check.language === "ts" ? "mts" : "mjs"}`), check.source);
+      writeFileSync(join(folder, `${moduleName(file, check.line)}.${check.language === "ts" ? "mts" : "mjs"}`), check.source);
     }
   }
   if (!typed) return;
@@ -41,9 +41,11 @@ beforeAll(async () => {
     types: ["node"],
     noEmitOnError: true,
   };
-  writeFileSync(join(FOLDER, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["*.mts"] }));
-  await outputOf(runNode([packageFile("typescript", "bin/tsc"), "-p", FOLDER]));
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["*.mts"] }));
+  await outputOf(runNode([packageFile("typescript", "bin/tsc"), "-p", folder]));
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 for (const { file, checks } of pages) {
   describe(`${file} says what happens`, () => {
@@ -51,7 +53,7 @@ for (const { file, checks } of pages) {
       const title = `line ${check.line}`;
       if (check.kind === "module") {
         test(`${title}: the program runs`, async () => {
-          const printed = await outputOf(runNode([join(FOLDER, `${moduleName(file, check.line)}.mjs`)]));
+          const printed = await outputOf(runNode([join(folder, `${moduleName(file, check.line)}.mjs`)]));
           compare(printed.split(`${SEAM}\n`).at(-1)!, check.expected);
         });
       } else if (check.kind === "commands") {

@@ -1,6 +1,6 @@
 /** What a backend does: it runs a fitted chain on leaves and gives back levels. It knows nothing of files, keys or streams. */
 import type { LevelValues } from "../reduce/result.ts";
-import type { Accuracy, Progress, TypedData } from "../types.ts";
+import type { Progress, TypedData } from "../types.ts";
 
 /** What a run may be told beside its data. */
 export interface RunContext {
@@ -23,6 +23,3 @@ export interface Executable {
   /** Gives back what preparing took. */
   close(): void;
 }
-
-/** The accuracies a backend can keep. */
-export type Keeps = readonly Accuracy[];

@@ -65,7 +65,6 @@ export const KERNELS: readonly KernelFamily[] = [
   { family: "momentsSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "moments" },
 ];
 
-
 /**
  * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at
  * w + 8·r·wstride. Writes one float64 per row to out (moments: six). Addresses are byte offsets into the memory.

@@ -150,9 +150,11 @@ export class Heaps {
 
   /** A block of `bytes`, in `heap` if one is named. @throws FourfoldError ERR_FOURFOLD_MEMORY */
   allocate(bytes: number, heap?: Heap): Block {
-    if (this.bytesUsed + bytes > this.bytesMax) throw this.#tooMuch(bytes, `${this.bytesUsed} bytes are in use and memoryBytesMax is ${this.bytesMax}`);
+    if (this.bytesUsed + bytes > this.bytesMax)
+      throw this.#tooMuch(bytes, `${this.bytesUsed} bytes are in use and memoryBytesMax is ${this.bytesMax}`);
     const block = heap ? heap.allocate(bytes, 0) : this.#allocateAnywhere(bytes);
-    if (block === undefined) throw this.#tooMuch(bytes, heap ? "their memory is full" : "one block holds less than 3.87 GiB, and no more than the machine has");
+    if (block === undefined)
+      throw this.#tooMuch(bytes, heap ? "their memory is full" : "one block holds less than 3.87 GiB, and no more than the machine has");
     this.bytesUsed += bytes;
     return block;
   }

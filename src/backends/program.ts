@@ -91,7 +91,15 @@ export interface Layout {
 }
 
 /** Places a fitted chain in a heap. @throws FourfoldError ERR_FOURFOLD_MEMORY */
-export function place(id: number, fitted: Fitted, strata: readonly Stratum[], layout: Layout, dtype: Dtype, heaps: Heaps, heap: Heap): Placed {
+export function place(
+  id: number,
+  fitted: Fitted,
+  strata: readonly Stratum[],
+  layout: Layout,
+  dtype: Dtype,
+  heaps: Heaps,
+  heap: Heap,
+): Placed {
   const blocks: Block[] = [];
   const put = (values: Float64Array | Uint32Array): number => {
     const block = heaps.allocate(values.byteLength, heap);
@@ -151,7 +159,12 @@ export function denominatorPlanes(step: Step): number {
   return step.skips ? step.outputs : 1;
 }
 
-function placeWeights({ weights, nodes, extent }: FittedLevel, fitted: Fitted, skip: boolean, put: (values: Float64Array) => number): WeightPlace {
+function placeWeights(
+  { weights, nodes, extent }: FittedLevel,
+  fitted: Fitted,
+  skip: boolean,
+  put: (values: Float64Array) => number,
+): WeightPlace {
   switch (weights.form) {
     case "none":
       return weights;
@@ -201,7 +214,8 @@ function scratchBytes(program: Omit<Program, "scratchBytes">): number {
   let bytes = ACCUMULATOR_BYTES;
   program.steps.forEach((step, s) => {
     // The values of the step's children, if they are not stored whole; and the planes it divides by.
-    if (s > 0 && !program.stored[s - 1]) bytes += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
+    if (s > 0 && !program.stored[s - 1])
+      bytes += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
     bytes += 8 * UNITS_PER_CALL * (step.outputs + 2 + 6) + 64;
   });
   return Math.ceil(bytes / 64) * 64;

@@ -4,10 +4,10 @@
  */
 import { type NodeRules, reduceNode } from "../reduce/node.ts";
 import { builtIn, type Fitted, type FittedLevel, sumRules } from "../reduce/resolve.ts";
+import type { LevelValues } from "../reduce/result.ts";
 import { childStart } from "../reduce/tree.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { TypedData } from "../types.ts";
-import type { LevelValues } from "../reduce/result.ts";
 
 /** Runs a fitted chain on data and returns all of its levels. */
 export function runReference(fitted: Fitted, data: TypedData): LevelValues[] {
@@ -44,7 +44,14 @@ export function runReference(fitted: Fitted, data: TypedData): LevelValues[] {
   return levels;
 }
 
-function reduceOne(level: FittedLevel, n: number, value: (i: number) => number, weight: (i: number) => number, rules: NodeRules, node: number): number {
+function reduceOne(
+  level: FittedLevel,
+  n: number,
+  value: (i: number) => number,
+  weight: (i: number) => number,
+  rules: NodeRules,
+  node: number,
+): number {
   const kind = builtIn(level);
   if (kind === undefined) return reduceUser(level.reduction.user!, n, value, rules.skip, { level: level.name, node });
   return reduceNode(kind, level.reduction.ddof ?? 0, n, value, weight, rules);

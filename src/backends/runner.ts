@@ -5,7 +5,7 @@ import type { Fitted } from "../reduce/resolve.ts";
 import { instantiateKernels } from "./kernels.ts";
 import type { Program, Step } from "./program.ts";
 import type { Runner } from "./serve.ts";
-import { type FindUser, type Ground, WORD, Walker } from "./walk.ts";
+import { type FindUser, type Ground, Walker, WORD } from "./walk.ts";
 
 /** What every worker starts with. */
 export interface RunnerSetup {
@@ -71,5 +71,7 @@ async function importUsers(steps: readonly Step[]): Promise<Map<Step, ReductionD
 }
 
 function notHere(step: Step): never {
-  throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `level "${step.name}": its reduction has no module, so no worker knows it`, { at: { level: step.name } });
+  throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `level "${step.name}": its reduction has no module, so no worker knows it`, {
+    at: { level: step.name },
+  });
 }

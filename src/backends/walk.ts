@@ -60,7 +60,8 @@ export class Walker {
     let at = ACCUMULATOR_BYTES;
     program.steps.forEach((step, s) => {
       this.#below.push(at);
-      if (s > 0 && !program.stored[s - 1]) at += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
+      if (s > 0 && !program.stored[s - 1])
+        at += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
       this.#aside.push(at);
       at += 8 * UNITS_PER_CALL * (step.outputs + 2 + MOMENTS) + 64;
     });
@@ -158,17 +159,40 @@ export class Walker {
     }
     const weighted = kind === "weightedSum" || kind === "weightedMean";
     const own = step.weights.form === "perNode" || step.weights.form === "records";
-    const family = (kind === "min" || kind === "max" ? kind : weighted ? (exact ? "exactWeightedSum" : "weightedSum") : exact ? "exactSum" : "sum") satisfies Family;
+    const family = (
+      kind === "min" || kind === "max" ? kind : weighted ? (exact ? "exactWeightedSum" : "weightedSum") : exact ? "exactSum" : "sum"
+    ) satisfies Family;
     for (let r = 0; r < outputs; r++) {
       const w = weighted ? this.#weightsAt(s, step, r, a, children) : 0;
-      this.#call(skip ? `${family}Skip` : family, step, a, b, children.x + planeOf(s, this.#program, r) * children.stride, children.dtype, w, own, out + r * stride);
+      this.#call(
+        skip ? `${family}Skip` : family,
+        step,
+        a,
+        b,
+        children.x + planeOf(s, this.#program, r) * children.stride,
+        children.dtype,
+        w,
+        own,
+        out + r * stride,
+      );
     }
     const denominators = denominatorPlanes(step);
     const w = blocks ? out + outputs * stride : aside;
     const wStride = blocks ? stride : 8 * units;
     for (let r = 0; r < denominators; r++) {
       const at = this.#weightsAt(s, step, r, a, children);
-      if (skip) this.#call(exact ? "exactWeightSkip" : "weightSkip", step, a, b, children.x + planeOf(s, this.#program, r) * children.stride, children.dtype, at, own, w + r * wStride);
+      if (skip)
+        this.#call(
+          exact ? "exactWeightSkip" : "weightSkip",
+          step,
+          a,
+          b,
+          children.x + planeOf(s, this.#program, r) * children.stride,
+          children.dtype,
+          at,
+          own,
+          w + r * wStride,
+        );
       else this.#call(exact ? "exactSum" : "sum", step, a, b, this.#asChildren(step, at, a), "f64", 0, false, w + r * wStride);
     }
     if (blocks) {
@@ -194,7 +218,8 @@ export class Walker {
     const family = extreme ? (skip ? (`${kind}Skip` as const) : kind) : "exactSum";
     for (let r = 0; r < outputs; r++) this.#call(family, step, a, b, children.x + r * children.stride, "f64", 0, false, out + r * stride);
     const denominators = denominatorPlanes(this.#program.steps[s - 1]!);
-    for (let r = 0; r < denominators; r++) this.#call("exactSum", step, a, b, children.x + (outputs + r) * children.stride, "f64", 0, false, aside + 8 * units * r);
+    for (let r = 0; r < denominators; r++)
+      this.#call("exactSum", step, a, b, children.x + (outputs + r) * children.stride, "f64", 0, false, aside + 8 * units * r);
     const kept = out + outputs * stride;
     if (skip) this.#call("exactSum", step, a, b, children.x + (outputs + denominators) * children.stride, "f64", 0, false, kept);
     if (kind === "weightedMean") this.#divide(step, units, out, stride, aside, denominators > 1 ? 8 * units : 0);
@@ -209,7 +234,8 @@ export class Walker {
   #fillRowLengths(step: Step, a: number, b: number, out: number): void {
     const blocks = this.#program.steps[0]!;
     const values = this.#f64();
-    for (let row = a; row < b; row++) values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
+    for (let row = a; row < b; row++)
+      values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
   }
 
   #closeVariance(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
@@ -264,23 +290,26 @@ export class Walker {
 
   /** Under skip: the kept records below each unit, which are those below its kept children. */
   #countRecords(s: number, step: Step, a: number, b: number, children: Children, out: number): void {
-    if (s === 0) return this.#countChildren(step, a, b, children, 0, step.skips, out);
-    const records = children.x + this.#program.steps[s - 1]!.outputs * children.stride;
-    this.#call("exactWeightSkip", step, a, b, children.x, "f64", this.#asWeights(step, records, a), true, out);
+    if (s === 0) this.#countChildren(step, a, b, children, 0, step.skips, out);
+    else {
+      const records = children.x + this.#program.steps[s - 1]!.outputs * children.stride;
+      this.#call("exactWeightSkip", step, a, b, children.x, "f64", this.#asWeights(step, records, a), true, out);
+    }
   }
 
   /** Under skip: a unit with no records below it is missing, which its parent reads as NaN. */
   #markMissing(step: Step, units: number, out: number, stride: number): void {
     const values = this.#f64();
     const records = (out + step.outputs * stride) / 8;
-    for (let u = 0; u < units; u++) if (values[records + u] === 0) for (let r = 0; r < step.outputs; r++) values[(out + r * stride) / 8 + u] = Number.NaN;
+    for (let u = 0; u < units; u++)
+      if (values[records + u] === 0) for (let r = 0; r < step.outputs; r++) values[(out + r * stride) / 8 + u] = Number.NaN;
   }
 
   /** The number of children of each unit, or of those that are kept. */
   #countChildren(step: Step, a: number, b: number, children: Children, plane: number, skip: boolean, out: number): void {
-    if (skip) return this.#call("countSkip", step, a, b, children.x + plane * children.stride, children.dtype, 0, false, out);
     const values = this.#f64();
-    if (step.extent !== undefined) values.fill(step.extent, out / 8, out / 8 + b - a);
+    if (skip) this.#call("countSkip", step, a, b, children.x + plane * children.stride, children.dtype, 0, false, out);
+    else if (step.extent !== undefined) values.fill(step.extent, out / 8, out / 8 + b - a);
     else for (let u = a; u < b; u++) values[out / 8 + u - a] = step.offsets![u + 1]! - step.offsets![u]!;
   }
 
@@ -312,7 +341,7 @@ export class Walker {
   #call(family: Family, step: Step, a: number, b: number, x: number, dtype: Dtype, w: number, own: boolean, out: number): void {
     const { kernels } = this.#ground;
     const scratch = this.#words[WORD.scratch]!;
-    let doubtful: number | void;
+    let doubtful: number | undefined;
     if (step.extent !== undefined) {
       const kernel: DenseKernel = kernels.dense(family, dtype);
       doubtful = kernel(x + BYTES[dtype] * a * step.extent, b - a, step.extent, w, own ? step.extent : 0, out, scratch);
@@ -381,6 +410,13 @@ function isFloat(dtype: Dtype): dtype is "f32" | "f64" {
 }
 
 function typedView(buffer: SharedArrayBuffer, dtype: Dtype): ArrayLike<number> {
-  const views: Record<Dtype, new (buffer: SharedArrayBuffer) => TypedData> = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array };
+  const views: Record<Dtype, new (buffer: SharedArrayBuffer) => TypedData> = {
+    f32: Float32Array,
+    f64: Float64Array,
+    i32: Int32Array,
+    i16: Int16Array,
+    i8: Int8Array,
+    u8: Uint8Array,
+  };
   return new views[dtype](buffer);
 }

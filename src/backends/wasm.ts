@@ -14,7 +14,7 @@ import { loadKernelModule } from "./kernels.ts";
 import { type Block, BYTES, type Heap, Heaps } from "./memory.ts";
 import { type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
 import { findLocal } from "./runner.ts";
-import { WORD, Walker } from "./walk.ts";
+import { Walker, WORD } from "./walk.ts";
 import { WorkerPool } from "./workers.ts";
 
 /** The calling thread lets the event loop turn after this many milliseconds of its own work. */
@@ -22,7 +22,12 @@ const TURN_MS_MAX = 2;
 
 /** What the planner decided, as far as this backend needs it. */
 export interface WasmLayout extends Layout {
-  readonly phases: readonly { readonly from: number; readonly to: number; readonly where: "caller" | "workers"; readonly parts: Uint32Array }[];
+  readonly phases: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly where: "caller" | "workers";
+    readonly parts: Uint32Array;
+  }[];
   readonly placement: "engine memory" | "foreign array";
   /** Levels that a run gives back. */
   readonly keep: readonly boolean[];
@@ -115,7 +120,15 @@ class Prepared implements Executable {
   /** Bytes of the largest piece of a foreign array. */
   readonly #pieceBytes: number;
 
-  constructor(backend: WasmBackend, pool: WorkerPool | undefined, fitted: Fitted, strata: readonly Stratum[], layout: WasmLayout, dtype: Dtype, nextId: () => number) {
+  constructor(
+    backend: WasmBackend,
+    pool: WorkerPool | undefined,
+    fitted: Fitted,
+    strata: readonly Stratum[],
+    layout: WasmLayout,
+    dtype: Dtype,
+    nextId: () => number,
+  ) {
     this.#backend = backend;
     this.#pool = pool;
     this.#fitted = fitted;
@@ -201,7 +214,8 @@ class Prepared implements Executable {
     const { from, to, parts } = this.#layout.phases[p]!;
     const lo = parts[part]!;
     const hi = parts[part + 1]!;
-    if (from === -1 && run.piece !== 0) this.#copyPiece(run, valuesBefore(this.#strata, -1, to, lo), valuesBefore(this.#strata, -1, to, hi));
+    if (from === -1 && run.piece !== 0)
+      this.#copyPiece(run, valuesBefore(this.#strata, -1, to, lo), valuesBefore(this.#strata, -1, to, hi));
     run.walker.walk(p, lo, hi, run.words);
     this.#backend.stats.partsRun++;
   }
@@ -268,7 +282,9 @@ class Prepared implements Executable {
 /** The value of a node without children. */
 function emptyOf(level: FittedLevel): number {
   const kind = builtIn(level);
-  return kind === undefined ? reduceUser(level.reduction.user!, 0, () => Number.NaN, true, { level: level.name, node: 0 }) : emptyValue(kind);
+  return kind === undefined
+    ? reduceUser(level.reduction.user!, 0, () => Number.NaN, true, { level: level.name, node: 0 })
+    : emptyValue(kind);
 }
 
 /** The leaves of the largest part of the first phase. */
@@ -276,7 +292,10 @@ function largestPart(strata: readonly Stratum[], layout: WasmLayout): number {
   const [first] = layout.phases;
   let most = 0;
   for (let part = 0; part + 1 < first!.parts.length; part++)
-    most = Math.max(most, valuesBefore(strata, -1, first!.to, first!.parts[part + 1]!) - valuesBefore(strata, -1, first!.to, first!.parts[part]!));
+    most = Math.max(
+      most,
+      valuesBefore(strata, -1, first!.to, first!.parts[part + 1]!) - valuesBefore(strata, -1, first!.to, first!.parts[part]!),
+    );
   return most;
 }
 

@@ -33,7 +33,9 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
     ? Object.entries(first)
     : (levels as readonly Reduction[]).map((reduction, i) => [DEFAULT_NAMES[i] ?? `level${i + 1}`, reduction]);
   if (entries.length === 0)
-    throw new FourfoldError("ERR_FOURFOLD_CHAIN", "a chain needs one level or more, given none", { fix: "Give reductions, innermost first: chain(sum(), mean())" });
+    throw new FourfoldError("ERR_FOURFOLD_CHAIN", "a chain needs one level or more, given none", {
+      fix: "Give reductions, innermost first: chain(sum(), mean())",
+    });
   if (entries.length > LEVELS_MAX)
     throw new FourfoldError("ERR_FOURFOLD_CHAIN", `a chain has at most ${LEVELS_MAX} levels, given ${entries.length}`, {
       given: entries.length,
@@ -56,11 +58,15 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
   }
   const matrices = entries.filter(([, r]) => r.weights?.form === "matrix").map(([name]) => name);
   if (matrices.length > 1)
-    throw new FourfoldError("ERR_FOURFOLD_CHAIN", `levels ${matrices.map((n) => `"${n}"`).join(" and ")} have a weight matrix, at most one may`, {
-      given: matrices,
-      expected: 1,
-      fix: "Keep the matrix at one level and run the chain once for each output of the other",
-    });
+    throw new FourfoldError(
+      "ERR_FOURFOLD_CHAIN",
+      `levels ${matrices.map((n) => `"${n}"`).join(" and ")} have a weight matrix, at most one may`,
+      {
+        given: matrices,
+        expected: 1,
+        fix: "Keep the matrix at one level and run the chain once for each output of the other",
+      },
+    );
   return Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
 }
 
@@ -81,5 +87,10 @@ export function outputsOf(c: Chain): number | undefined {
 }
 
 function isReduction(value: unknown): value is Reduction {
-  return typeof value === "object" && value !== null && typeof (value as Reduction).kind === "string" && typeof (value as Reduction).name === "string";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Reduction).kind === "string" &&
+    typeof (value as Reduction).name === "string"
+  );
 }

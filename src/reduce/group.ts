@@ -34,7 +34,13 @@ export type NullKeys = "error" | "skip" | "group";
  * is the number of leading columns that name the nodes of level i; 0 means one node.
  * @throws FourfoldError ERR_FOURFOLD_KEYS for null keys (unless `nullKeys` says otherwise) and columns of another length
  */
-export function* groupRecords(chain: Chain, n: number, columns: Readonly<Record<string, KeyColumn>>, by: readonly number[], nullKeys: NullKeys): Generator<void, Grouping> {
+export function* groupRecords(
+  chain: Chain,
+  n: number,
+  columns: Readonly<Record<string, KeyColumn>>,
+  by: readonly number[],
+  nullKeys: NullKeys,
+): Generator<void, Grouping> {
   const names = Object.keys(columns);
   const encoded: Encoded[] = [];
   for (const name of names) encoded.push(yield* encode(name, columns[name]!, n, nullKeys));
@@ -75,7 +81,11 @@ interface Encoded {
 
 function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys): Generator<void, Encoded> {
   if (typeof column !== "object" || column === null || column.length === undefined)
-    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" is ${show(column)}, expected an array`, { given: column, fix: "Give one key for each value", at: { column: name } });
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" is ${show(column)}, expected an array`, {
+      given: column,
+      fix: "Give one key for each value",
+      at: { column: name },
+    });
   if (column.length !== n)
     throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}" has ${column.length} entries for ${n} values`, {
       given: column.length,
@@ -99,11 +109,15 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
     let code = codeOf.get(key);
     if (code === undefined) {
       if (typeof key === "object" && key !== null)
-        throw new FourfoldError("ERR_FOURFOLD_KEYS", `key column "${name}": entry ${i} is ${show(key)}, expected a string, number, bigint or boolean`, {
-          given: key,
-          fix: "Turn it into one, for example a date into its ISO string",
-          at: { column: name, row: i },
-        });
+        throw new FourfoldError(
+          "ERR_FOURFOLD_KEYS",
+          `key column "${name}": entry ${i} is ${show(key)}, expected a string, number, bigint or boolean`,
+          {
+            given: key,
+            fix: "Turn it into one, for example a date into its ISO string",
+            at: { column: name, row: i },
+          },
+        );
       code = codeOf.size;
       codeOf.set(key, code);
     }
@@ -159,7 +173,11 @@ function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<
 }
 
 /** Cuts places in `order` (or the nodes that start at the places `inner`) into groups that agree in all columns. */
-function* cutGroups(order: Uint32Array, columns: readonly Encoded[], inner: Uint32Array | undefined): Generator<void, { offsets: Uint32Array; heads: Uint32Array }> {
+function* cutGroups(
+  order: Uint32Array,
+  columns: readonly Encoded[],
+  inner: Uint32Array | undefined,
+): Generator<void, { offsets: Uint32Array; heads: Uint32Array }> {
   const n = inner?.length ?? order.length;
   if (columns.length === 0) return { offsets: Uint32Array.of(0, n), heads: Uint32Array.of(0) };
   const offsets: number[] = [];

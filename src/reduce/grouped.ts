@@ -32,7 +32,11 @@ export interface GroupedTable {
 }
 
 /** The chain and the tree of a grouped table. @throws FourfoldError ERR_FOURFOLD_WEIGHTS, ERR_FOURFOLD_OFFSETS */
-export function readGrouped({ values, levels }: GroupedTable): { readonly chain: Chain; readonly tree: Tree; readonly keys: readonly LevelKeys[] } {
+export function readGrouped({ values, levels }: GroupedTable): {
+  readonly chain: Chain;
+  readonly tree: Tree;
+  readonly keys: readonly LevelKeys[];
+} {
   const named = chain(Object.fromEntries(levels.map((level) => [level.name, reductionOf(level)])));
   const tree = raggedTree(
     named,

@@ -69,7 +69,11 @@ export function* readInput(chain: Chain, input: Input): Generator<void, ReadInpu
     return { ...grouping, data };
   }
   const bare = ArrayBuffer.isView(input) || Array.isArray(input);
-  const { data: given, shape, offsets } = (bare ? { data: input } : (input ?? {})) as { data?: Data; shape?: readonly number[]; offsets?: readonly Offsets[] };
+  const {
+    data: given,
+    shape,
+    offsets,
+  } = (bare ? { data: input } : (input ?? {})) as { data?: Data; shape?: readonly number[]; offsets?: readonly Offsets[] };
   if (given === undefined)
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the input is ${show(input)}`, {
       given: input,
@@ -81,16 +85,26 @@ export function* readInput(chain: Chain, input: Input): Generator<void, ReadInpu
 }
 
 function isKeyed(input: Input): input is KeyedInput {
-  return typeof input === "object" && input !== null && !ArrayBuffer.isView(input) && !Array.isArray(input) && "keys" in input && "values" in input;
+  return (
+    typeof input === "object" &&
+    input !== null &&
+    !ArrayBuffer.isView(input) &&
+    !Array.isArray(input) &&
+    "keys" in input &&
+    "values" in input
+  );
 }
 
 function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
   const refuse = (found: string, given: unknown, fix: string): never => {
     throw new FourfoldError("ERR_FOURFOLD_KEYS", found, { given, fix });
   };
-  if (typeof keys !== "object" || keys === null) refuse(`the keys are ${show(keys)}`, keys, "Give an object of key columns, outermost first: keys: { state, origin }");
-  if (by !== undefined && !(Array.isArray(by) && by.every(Array.isArray))) refuse(`by is ${show(by)}`, by, "Give an array of key names for each level, innermost first");
-  if (nullKeys !== undefined && !["error", "skip", "group"].includes(nullKeys)) throw badOption("nullKeys", nullKeys, '"error", "skip" or "group"');
+  if (typeof keys !== "object" || keys === null)
+    refuse(`the keys are ${show(keys)}`, keys, "Give an object of key columns, outermost first: keys: { state, origin }");
+  if (by !== undefined && !(Array.isArray(by) && by.every(Array.isArray)))
+    refuse(`by is ${show(by)}`, by, "Give an array of key names for each level, innermost first");
+  if (nullKeys !== undefined && !["error", "skip", "group"].includes(nullKeys))
+    throw badOption("nullKeys", nullKeys, '"error", "skip" or "group"');
 }
 
 /** The number of key columns that name the nodes of each level. */
@@ -98,20 +112,27 @@ function keyDepths(chain: Chain, { keys, by }: KeyedInput): number[] {
   const names = Object.keys(keys);
   if (by === undefined) return chain.levels.map((_, i) => Math.max(0, names.length - i));
   if (by.length > chain.levels.length)
-    throw new FourfoldError("ERR_FOURFOLD_KEYS", `by has ${by.length} entries for ${chain.levels.length} levels`, { given: by.length, expected: chain.levels.length, fix: "Give one for each level, innermost first" });
+    throw new FourfoldError("ERR_FOURFOLD_KEYS", `by has ${by.length} entries for ${chain.levels.length} levels`, {
+      given: by.length,
+      expected: chain.levels.length,
+      fix: "Give one for each level, innermost first",
+    });
   let previous = names.length;
   return chain.levels.map(({ name }, i) => {
     const given = by[i] ?? [];
     const expected = names.slice(0, given.length);
     if (given.length > previous || given.some((key, k) => key !== expected[k]))
-      throw new FourfoldError("ERR_FOURFOLD_KEYS", `level "${name}": by [${given.join(", ")}], expected the first ${Math.min(given.length, previous)} of [${names.slice(0, previous).join(", ")}]`, {
-        given,
-        expected,
-        fix: "A level is named by the leading keys of the level inside it",
-        at: { level: name },
-      });
+      throw new FourfoldError(
+        "ERR_FOURFOLD_KEYS",
+        `level "${name}": by [${given.join(", ")}], expected the first ${Math.min(given.length, previous)} of [${names.slice(0, previous).join(", ")}]`,
+        {
+          given,
+          expected,
+          fix: "A level is named by the leading keys of the level inside it",
+          at: { level: name },
+        },
+      );
     previous = given.length;
     return given.length;
   });
 }
-

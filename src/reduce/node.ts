@@ -55,7 +55,12 @@ export function reduceNode(kind: BuiltIn, ddof: number, n: number, value: Term, 
     case "count":
       return kept;
     case "variance":
-      return exactVariance(kept, ddof, plain(), total((sum, i) => sum.addProduct(value(i), value(i))));
+      return exactVariance(
+        kept,
+        ddof,
+        plain(),
+        total((sum, i) => sum.addProduct(value(i), value(i))),
+      );
   }
 }
 

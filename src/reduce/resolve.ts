@@ -68,10 +68,14 @@ export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy
     const reduction = i === 0 ? leafCounts(given.reduction) : given.reduction;
     const axis = tree.frames.length + chain.levels.length - 1 - i;
     if (reduction.user && tree.form === "records" && !reduction.user.orderFree)
-      throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `level "${level.name}": reduction "${reduction.name}" needs an order, and records have none`, {
-        fix: "Define it with orderFree: true if the order of children cannot change its result, or give rows",
-        at: { level: level.name },
-      });
+      throw new FourfoldError(
+        "ERR_FOURFOLD_REDUCTION",
+        `level "${level.name}": reduction "${reduction.name}" needs an order, and records have none`,
+        {
+          fix: "Define it with orderFree: true if the order of children cannot change its result, or give rows",
+          at: { level: level.name },
+        },
+      );
     const frame = frameOf(tree, i);
     const weights = fitWeights(reduction, level, axis, frame, i === 0 ? grouped : undefined);
     if (nan === "error") refuseNan(weights, level);
@@ -89,15 +93,28 @@ function leafCounts(reduction: Reduction): Reduction {
 /** The children that one frame has at a level, where all frames are alike. */
 function frameOf({ levels, frames }: Tree, index: number): number | undefined {
   if (frames.length === 0) return undefined;
-  return levels.slice(index).reduce<number | undefined>((product, { extent }) => (product === undefined || extent === undefined ? undefined : product * extent), 1);
+  return levels
+    .slice(index)
+    .reduce<number | undefined>((product, { extent }) => (product === undefined || extent === undefined ? undefined : product * extent), 1);
 }
 
-function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frame: number | undefined, grouped: GroupedRecords | undefined): FittedWeights {
+function fitWeights(
+  reduction: Reduction,
+  level: TreeLevel,
+  axis: number,
+  frame: number | undefined,
+  grouped: GroupedRecords | undefined,
+): FittedWeights {
   const { weights } = reduction;
   if (weights === undefined) return { form: "none" };
   const given = weights.form === "count" ? 0 : weights.form === "matrix" ? weights.extent : weights.values.length;
   const refuse = (found: string, expected: number, fix: string): never => {
-    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}" (axis ${axis}): ${found}, weights ${given}`, { given, expected, fix, at: { level: level.name, axis } });
+    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}" (axis ${axis}): ${found}, weights ${given}`, {
+      given,
+      expected,
+      fix,
+      at: { level: level.name, axis },
+    });
   };
   switch (weights.form) {
     case "count":
@@ -105,13 +122,22 @@ function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frame:
     case "shared":
     case "matrix":
       if (grouped)
-        return refuse("records have no order", grouped.records, "Give { perNode: weights }, one for each record, or weigh an outer level, whose children are in order of key");
+        return refuse(
+          "records have no order",
+          grouped.records,
+          "Give { perNode: weights }, one for each record, or weigh an outer level, whose children are in order of key",
+        );
       if (level.extent === undefined) {
         const node = firstOther(level, given);
         const extent = childStart(level, node + 1) - childStart(level, node);
-        return refuse(`node ${node} has ${extent} children`, extent, "Shared weights need nodes of one length; give { perNode: weights } for ragged levels");
+        return refuse(
+          `node ${node} has ${extent} children`,
+          extent,
+          "Shared weights need nodes of one length; give { perNode: weights } for ragged levels",
+        );
       }
-      if (level.extent !== given && level.nodes > 0) return refuse(`extent ${level.extent}`, level.extent, "Give one weight for each child of a node");
+      if (level.extent !== given && level.nodes > 0)
+        return refuse(`extent ${level.extent}`, level.extent, "Give one weight for each child of a node");
       return weights;
     case "perNode": {
       if (grouped) {
@@ -122,7 +148,8 @@ function fitWeights(reduction: Reduction, level: TreeLevel, axis: number, frame:
         });
         return { form: "perNode", values };
       }
-      if (given !== level.children && given !== frame) return refuse(`${level.children} children`, level.children, "Give one weight for each child of the level");
+      if (given !== level.children && given !== frame)
+        return refuse(`${level.children} children`, level.children, "Give one weight for each child of the level");
       return weights;
     }
   }

@@ -57,7 +57,11 @@ export function levelView(levels: Levels, name: string): LevelView {
   const index = levels.tree.levels.findIndex((level) => level.name === name);
   if (index < 0) {
     const names = levels.tree.levels.map((level) => `"${level.name}"`).join(", ");
-    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level "${name}", the levels are ${names}`, { given: name, expected: names, fix: "Use the name of a level of the chain" });
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level "${name}", the levels are ${names}`, {
+      given: name,
+      expected: names,
+      fix: "Use the name of a level of the chain",
+    });
   }
   return new View(levels, index);
 }
@@ -74,7 +78,11 @@ class View implements LevelView {
     const { name, nodes } = levels.tree.levels[index]!;
     const kept = levels.values[index];
     if (kept === undefined)
-      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `level "${name}" was not kept`, { given: name, fix: `Run with keep: ["${name}"] or keep: "all"`, at: { level: name } });
+      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `level "${name}" was not kept`, {
+        given: name,
+        fix: `Run with keep: ["${name}"] or keep: "all"`,
+        at: { level: name },
+      });
     this.name = name;
     this.length = nodes;
     this.#levels = levels;
@@ -129,7 +137,10 @@ class View implements LevelView {
     }
     const { leaves, order } = this.#levels;
     if (leaves === undefined)
-      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `the leaves of level "${this.name}" were not kept`, { fix: 'Run with keep: "all"', at: { level: this.name } });
+      throw new FourfoldError("ERR_FOURFOLD_LEVEL", `the leaves of level "${this.name}" were not kept`, {
+        fix: 'Run with keep: "all"',
+        at: { level: this.name },
+      });
     return Array.from({ length: n }, (_, i): Node => {
       const key = order ? order[start + i]! : i;
       const value = leaves.at(start + i);

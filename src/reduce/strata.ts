@@ -22,7 +22,15 @@ export interface Stratum {
 /** The strata of a fitted chain, innermost first. */
 export function strataOf(fitted: Fitted): readonly Stratum[] {
   const strata = fitted.levels.map(
-    ({ nodes, children, extent, offsets }, level): Stratum => ({ level, blocks: false, units: nodes, children, extent, offsets, childrenMax: extent ?? longest(offsets!) }),
+    ({ nodes, children, extent, offsets }, level): Stratum => ({
+      level,
+      blocks: false,
+      units: nodes,
+      children,
+      extent,
+      offsets,
+      childrenMax: extent ?? longest(offsets!),
+    }),
   );
   const rows = strata[0]!;
   return cutsIntoBlocks(fitted, rows) ? withBlocks(rows, strata.slice(1)) : strata;

@@ -75,7 +75,11 @@ const INTEGER_MAX = 2n ** 53n;
 /** A value of a BigInt64Array as a number. */
 function fromBigInt(x: unknown, index: number, data: Data): number {
   if (typeof x !== "bigint" || Array.isArray(data))
-    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data[${index}] is ${show(x)}, expected a number`, { given: x, expected: "number", at: { index } });
+    throw new FourfoldError("ERR_FOURFOLD_DTYPE", `data[${index}] is ${show(x)}, expected a number`, {
+      given: x,
+      expected: "number",
+      at: { index },
+    });
   if (x <= INTEGER_MAX && x >= -INTEGER_MAX) return Number(x);
   throw new FourfoldError("ERR_FOURFOLD_INTEGER", `data[${index}] is ${x}, beyond ±2^53`, {
     given: x,
@@ -87,10 +91,16 @@ function fromBigInt(x: unknown, index: number, data: Data): number {
 
 /** Refuses what is no shape. @throws FourfoldError ERR_FOURFOLD_SHAPE */
 export function checkShape(shape: unknown): asserts shape is readonly number[] {
-  if (!Array.isArray(shape)) throw shapeError(`shape is ${show(shape)}, expected an array of integers`, shape, "an array of integers of 0 or more");
+  if (!Array.isArray(shape))
+    throw shapeError(`shape is ${show(shape)}, expected an array of integers`, shape, "an array of integers of 0 or more");
   shape.forEach((extent, axis) => {
     if (!Number.isSafeInteger(extent) || extent < 0)
-      throw shapeError(`shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`, shape, "integers of 0 or more", axis);
+      throw shapeError(
+        `shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`,
+        shape,
+        "integers of 0 or more",
+        axis,
+      );
   });
 }
 
@@ -99,7 +109,11 @@ export function denseTree(chain: Chain, shape: readonly number[], length: number
   const { levels } = chain;
   checkShape(shape);
   if (shape.length < levels.length)
-    throw shapeError(`shape [${shape.join(", ")}] has ${shape.length} axes, the chain has ${levels.length} levels`, shape, `${levels.length} axes or more`);
+    throw shapeError(
+      `shape [${shape.join(", ")}] has ${shape.length} axes, the chain has ${levels.length} levels`,
+      shape,
+      `${levels.length} axes or more`,
+    );
   const leaves = shape.reduce((product, extent) => product * extent, 1);
   if (length !== undefined && leaves !== length)
     throw shapeError(`shape [${shape.join(", ")}] holds ${leaves} values, data has ${length}`, shape, `${length} values`);
@@ -127,7 +141,10 @@ export function raggedTree(chain: Chain, offsets: readonly Offsets[], leaves: nu
 export function* readRagged(chain: Chain, offsets: readonly Offsets[], leaves: number, form: Tree["form"] = "rows"): Generator<void, Tree> {
   const { levels } = chain;
   if (!Array.isArray(offsets))
-    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `the offsets are ${show(offsets)}, expected an array of offset arrays`, { given: offsets, fix: OFFSETS_FIX });
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `the offsets are ${show(offsets)}, expected an array of offset arrays`, {
+      given: offsets,
+      fix: OFFSETS_FIX,
+    });
   if (offsets.length > levels.length)
     throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `${offsets.length} offset arrays for ${levels.length} levels`, {
       given: offsets.length,
@@ -138,7 +155,8 @@ export function* readRagged(chain: Chain, offsets: readonly Offsets[], leaves: n
   const tree: TreeLevel[] = [];
   for (const [i, { name }] of levels.entries()) {
     const given = offsets[i];
-    const level: TreeLevel = given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : yield* cut(name, given, children);
+    const level: TreeLevel =
+      given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : yield* cut(name, given, children);
     children = level.nodes;
     tree.push(level);
   }
@@ -149,7 +167,11 @@ const OFFSETS_FIX = "Give one array of offsets for each level, innermost first: 
 
 function* cut(name: string, given: Offsets, children: number): Generator<void, TreeLevel> {
   if (!Array.isArray(given) && !ArrayBuffer.isView(given))
-    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are ${show(given)}, expected an array`, { given, fix: OFFSETS_FIX, at: { level: name } });
+    throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are ${show(given)}, expected an array`, {
+      given,
+      fix: OFFSETS_FIX,
+      at: { level: name },
+    });
   const fail = (index: number, problem: string): never => {
     throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": offsets[${index}] is ${show(given[index])}, ${problem}`, {
       given: given[index],
@@ -180,7 +202,9 @@ function* cut(name: string, given: Offsets, children: number): Generator<void, T
   }
   if (previous !== children) fail(nodes, `expected ${children}, the number of children`);
   // Equal lengths are the dense case, which has the faster kernels and shared weights.
-  return uniform ? { name, nodes, children, extent: offsets[1] ?? 0, offsets: undefined } : { name, nodes, children, extent: undefined, offsets };
+  return uniform
+    ? { name, nodes, children, extent: offsets[1] ?? 0, offsets: undefined }
+    : { name, nodes, children, extent: undefined, offsets };
 }
 
 /** The first child of `node` (node = nodes gives the end of the last). */
@@ -202,7 +226,10 @@ export interface Distributed {
 export function distribute(data: Data, options: { readonly parts: number }): Distributed {
   const { parts } = options;
   if (!Number.isSafeInteger(parts) || parts < 1 || parts > 2 ** 24)
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `distribute: parts is ${show(parts)}, expected an integer from 1 to 2^24`, { given: parts, expected: "1 to 2^24" });
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `distribute: parts is ${show(parts)}, expected an integer from 1 to 2^24`, {
+      given: parts,
+      expected: "1 to 2^24",
+    });
   const values = finish(readData(data));
   const offsets = new Uint32Array(parts + 1);
   const short = Math.floor(values.length / parts);

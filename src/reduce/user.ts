@@ -1,5 +1,5 @@
 /** One node of a user's reduction: index order, merged left to right on the 4096-child grid (contract clause 13). */
-import { FourfoldError } from "../errors.ts";
+import { FourfoldError, show } from "../errors.ts";
 import { canonical } from "./exact.ts";
 import { BLOCK } from "./lanes.ts";
 import type { ReductionDefinition } from "./reductions.ts";
@@ -11,7 +11,13 @@ export interface NodePlace {
 }
 
 /** Reduces the n children of a node with a user's functions. @throws FourfoldError ERR_FOURFOLD_REDUCTION if one of them throws */
-export function reduceUser(definition: ReductionDefinition<unknown>, n: number, value: (i: number) => number, skip: boolean, place: NodePlace): number {
+export function reduceUser(
+  definition: ReductionDefinition<unknown>,
+  n: number,
+  value: (i: number) => number,
+  skip: boolean,
+  place: NodePlace,
+): number {
   let index = 0;
   try {
     let state: unknown;
@@ -24,12 +30,18 @@ export function reduceUser(definition: ReductionDefinition<unknown>, n: number, 
       }
       state = start === 0 ? block : definition.merge(state, block);
     }
-    return canonical(Number(definition.finish(state)));
+    const result: unknown = definition.finish(state);
+    if (typeof result !== "number") throw new TypeError(`finish() gave ${show(result)}, expected a number`);
+    return canonical(result);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `level "${place.level}": reduction "${definition.name}" threw at child ${index} of node ${place.node}: ${why}`, {
-      cause,
-      at: { level: place.level, node: place.node, index },
-    });
+    throw new FourfoldError(
+      "ERR_FOURFOLD_REDUCTION",
+      `level "${place.level}": reduction "${definition.name}" threw at child ${index} of node ${place.node}: ${why}`,
+      {
+        cause,
+        at: { level: place.level, node: place.node, index },
+      },
+    );
   }
 }

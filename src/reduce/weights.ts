@@ -39,12 +39,16 @@ function readMatrix(rows: readonly NumberList[], reduction: string): Weights {
   const values = new Float64Array(rows.length * extent);
   rows.forEach((row, r) => {
     if (!isList(row) || row.length !== extent)
-      throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `${reduction}: row ${r} of the weight matrix is ${show(row)}, row 0 has ${extent} weights`, {
-        given: row,
-        expected: extent,
-        fix: "Give every output as many weights as row 0 has",
-        at: { row: r },
-      });
+      throw new FourfoldError(
+        "ERR_FOURFOLD_WEIGHTS",
+        `${reduction}: row ${r} of the weight matrix is ${show(row)}, row 0 has ${extent} weights`,
+        {
+          given: row,
+          expected: extent,
+          fix: "Give every output as many weights as row 0 has",
+          at: { row: r },
+        },
+      );
     values.set(copy(row, reduction), r * extent);
   });
   return { form: "matrix", values, rows: rows.length, extent };

@@ -110,7 +110,8 @@ function residentPhase(request: PlanRequest, from: number): Phase {
   const bytes = from < 0 ? request.leaves * request.bytesPerLeaf : strata[from]!.units * 8;
   const reach = furthest(strata, from, limits);
   const callerOnly = strata.findIndex((stratum, s) => s > from && request.levels[stratum.level]!.callerOnly);
-  if (bytes <= limits.inlineBytesMax && !isSlow(request)) return { from, to: reach, where: "caller", parts: cutFor(request, from, reach, 1) };
+  if (bytes <= limits.inlineBytesMax && !isSlow(request))
+    return { from, to: reach, where: "caller", parts: cutFor(request, from, reach, 1) };
   if (workers === 0 || bytes <= limits.inlineBytesMax || callerOnly === from + 1) {
     // Between its parts the calling thread lets the event loop turn.
     const parts = Math.ceil(bytes / (isSlow(request) ? limits.slowPartBytes : limits.partBytes));
@@ -135,7 +136,9 @@ function highestWith(strata: readonly Stratum[], units: number, from: number, to
 
 /** True if a level is computed child by child in JavaScript. */
 function isSlow({ levels, accuracy }: PlanRequest): boolean {
-  return levels.some(({ reduction, callerOnly }) => callerOnly || (accuracy === "exact" && (reduction === "mean" || reduction === "weightedMean")));
+  return levels.some(
+    ({ reduction, callerOnly }) => callerOnly || (accuracy === "exact" && (reduction === "mean" || reduction === "weightedMean")),
+  );
 }
 
 /** The first pass over a foreign array: pieces that the caller copies into engine memory and reduces at once. */
@@ -175,21 +178,35 @@ export function explain(plan: PlanData): string {
   const n = (value: number): string => value.toLocaleString("en-US");
   const plural = (count: number, noun: string): string => `${n(count)} ${noun}${count === 1 ? "" : "s"}`;
   const shape = plan.shape.length === 0 ? "one number" : `shape [${plan.shape.join(", ")}]`;
-  const passes = plan.phases.map(({ where, parts }) => `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : "the calling thread"}`);
+  const passes = plan.phases.map(
+    ({ where, parts }) =>
+      `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : "the calling thread"}`,
+  );
   const fused = levelsUpTo(plan, plan.phases[0]?.to ?? 0);
   const levels = plan.levels.map(({ name, reduction, nodes, extent, callerOnly }, i) => {
     const size = extent === undefined ? "" : ` of ${n(extent)}`;
-    const notes = [...(i > 0 && i < fused ? ["in the same pass"] : []), ...(callerOnly ? ["on the calling thread: the reduction has no module"] : [])];
+    const notes = [
+      ...(i > 0 && i < fused ? ["in the same pass"] : []),
+      ...(callerOnly ? ["on the calling thread: the reduction has no module"] : []),
+    ];
     return `${name}: ${reduction} over ${plural(nodes, "node")}${size}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
   });
   const rows: [string, string[]][] = [
-    ["init", [`${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`, `backend ${plan.backend}: ${plan.reason}`]],
+    [
+      "init",
+      [
+        `${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`,
+        `backend ${plan.backend}: ${plan.reason}`,
+      ],
+    ],
     ["distribute", passes],
     ["process", levels.slice(0, 1)],
     ["aggregate", levels.slice(1)],
     ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`]],
   ];
-  return rows.map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`).join("\n");
+  return rows
+    .map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`)
+    .join("\n");
 }
 
 /** How many levels the first pass completes. */

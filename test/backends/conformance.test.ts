@@ -5,9 +5,22 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { runReference } from "../../src/backends/reference.ts";
+import { loadTfjs } from "../../src/backends/tfjs.ts";
 import { WasmBackend } from "../../src/backends/wasm.ts";
+import { CONTRACT_F64, errorBound } from "../../src/reduce/bound.ts";
 import { type Chain, chain } from "../../src/reduce/chain.ts";
-import { count, defineReduction, max, mean, min, type Reduction, sum, variance, weightedMean, weightedSum } from "../../src/reduce/reductions.ts";
+import {
+  count,
+  defineReduction,
+  max,
+  mean,
+  min,
+  type Reduction,
+  sum,
+  variance,
+  weightedMean,
+  weightedSum,
+} from "../../src/reduce/reductions.ts";
 import { builtIn, fit } from "../../src/reduce/resolve.ts";
 import type { LevelValues } from "../../src/reduce/result.ts";
 import { strataOf } from "../../src/reduce/strata.ts";
@@ -19,13 +32,30 @@ import { random } from "../random.ts";
 const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 400);
 
 /** Limits that cut small inputs as others cut gigabytes. */
-const TINY: PlanLimits = { inlineBytesMax: 64, partBytes: 256, partsMax: 4096, partsPerWorker: 2, pieceBytes: 512, scratchChildrenMax: 8 };
+const TINY: PlanLimits = {
+  inlineBytesMax: 64,
+  partBytes: 256,
+  slowPartBytes: 64,
+  partsMax: 4096,
+  partsPerWorker: 2,
+  pieceBytes: 512,
+  scratchChildrenMax: 8,
+};
 
 const WORKERS = [1, 2, 3, 8];
-const backends = new Map([0, ...WORKERS].map((workers) => [workers, new WasmBackend({ workers, memoryBytesMax: 2 ** 30, runsMax: 64, workerUrl: undefined })]));
+const backends = new Map(
+  [0, ...WORKERS].map((workers) => [workers, new WasmBackend({ workers, memoryBytesMax: 2 ** 30, runsMax: 64, workerUrl: undefined })]),
+);
 afterAll(() => Promise.all([...backends.values()].map((backend) => backend.close())));
 
-const spread = defineReduction({ name: "spread", init: () => [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY], add: ([lo, hi], x) => [Math.min(lo!, x), Math.max(hi!, x)], merge: (a, b) => [Math.min(a[0]!, b[0]!), Math.max(a[1]!, b[1]!)], finish: ([lo, hi]) => hi! - lo!, orderFree: true });
+const spread = defineReduction({
+  name: "spread",
+  init: () => [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  add: ([lo, hi], x) => [Math.min(lo!, x), Math.max(hi!, x)],
+  merge: (a, b) => [Math.min(a[0]!, b[0]!), Math.max(a[1]!, b[1]!)],
+  finish: ([lo, hi]) => hi! - lo!,
+  orderFree: true,
+});
 
 interface Case {
   readonly chain: Chain;
@@ -44,7 +74,9 @@ function draw(seed: number): Case {
   const depth = 1 + r.int(4);
   const form = r.pick(["dense", "dense", "ragged", "records"]);
   const long = r.int(6) === 0; // a level f of rows longer than a block
-  const extents = Array.from({ length: depth }, (_, i) => (i === 0 ? (long ? 4000 + r.int(5000) : r.pick([0, 1, 2, 3, 7, 16, 17, 40, 130])) : r.pick([0, 1, 2, 3, 5, long ? 2 : 12])));
+  const extents = Array.from({ length: depth }, (_, i) =>
+    i === 0 ? (long ? 4000 + r.int(5000) : r.pick([0, 1, 2, 3, 7, 16, 17, 40, 130])) : r.pick([0, 1, 2, 3, 5, long ? 2 : 12]),
+  );
   const named = (reductions: readonly Reduction[]): Chain => chain(...reductions);
   const placeholder = named(extents.map(() => sum()));
   const frames = form === "dense" ? r.pick([[], [], [3], [2, 2]]) : [];
@@ -59,7 +91,12 @@ function draw(seed: number): Case {
       offsets.unshift(o);
       nodes = o.at(-1)!;
     }
-    tree = raggedTree(placeholder, r.int(3) === 0 ? offsets.slice(0, depth - 1) : offsets, offsets.length === depth ? offsets[0]!.at(-1)! : 0, form === "records" ? "records" : "rows");
+    tree = raggedTree(
+      placeholder,
+      r.int(3) === 0 ? offsets.slice(0, depth - 1) : offsets,
+      offsets.length === depth ? offsets[0]!.at(-1)! : 0,
+      form === "records" ? "records" : "rows",
+    );
   }
   let matrices = 0;
   const reductions = tree.levels.map((level) => {
@@ -69,7 +106,11 @@ function draw(seed: number): Case {
     if (kind === "weightedSum" || kind === "weightedMean") {
       const make = kind === "weightedSum" ? weightedSum : weightedMean;
       const flavour = r.pick(["plain", "plain", "integers", "cancelling"]);
-      const forms = ["perNode", "count", ...(level.extent === undefined ? [] : ["shared", "shared", ...(matrices === 0 ? ["matrix"] : [])])];
+      const forms = [
+        "perNode",
+        "count",
+        ...(level.extent === undefined ? [] : ["shared", "shared", ...(matrices === 0 ? ["matrix"] : [])]),
+      ];
       switch (r.pick(forms)) {
         case "shared":
           return make(r.numbers(level.extent!, flavour));
@@ -89,7 +130,13 @@ function draw(seed: number): Case {
   });
   const named2 = named(reductions);
   const data = r.data(tree.leaves, r.pick(FLAVOURS));
-  return { chain: named2, tree: { ...tree, levels: tree.levels }, data, nan: r.pick(["propagate", "skip"]), accuracy: r.pick(["reproducible", "reproducible", "exact"]) };
+  return {
+    chain: named2,
+    tree: { ...tree, levels: tree.levels },
+    data,
+    nan: r.pick(["propagate", "skip"]),
+    accuracy: r.pick(["reproducible", "reproducible", "exact"]),
+  };
 }
 
 function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, foreign: boolean) {
@@ -107,7 +154,13 @@ function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, fo
     bytesPerLeaf: c.data.BYTES_PER_ELEMENT,
     leaves: c.tree.leaves,
     shape: c.tree.frames,
-    levels: fitted.levels.map((level) => ({ name: level.name, reduction: level.reduction.name, nodes: level.nodes, extent: level.extent, callerOnly: builtIn(level) === undefined })),
+    levels: fitted.levels.map((level) => ({
+      name: level.name,
+      reduction: level.reduction.name,
+      nodes: level.nodes,
+      extent: level.extent,
+      callerOnly: builtIn(level) === undefined,
+    })),
     strata,
     keep: fitted.levels.map((_, i) => keepAll || i === last),
     workers,
@@ -120,20 +173,34 @@ function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, fo
 /** The bits of kept levels, with the nodes below each where they are told. */
 function bits(levels: readonly (LevelValues | undefined)[], skip: boolean): string[] {
   const hex = (values: Float64Array): string => Buffer.from(values.slice().buffer).toString("hex");
-  return levels.map((level) => (level === undefined ? "not kept" : `${level.outputs}: ${hex(level.values)}${skip && level.records ? ` ${hex(level.records)}` : ""}`));
+  return levels.map((level) =>
+    level === undefined ? "not kept" : `${level.outputs}: ${hex(level.values)}${skip && level.records ? ` ${hex(level.records)}` : ""}`,
+  );
 }
 
 function describeCase({ chain: { levels }, tree, data, nan, accuracy }: Case): string {
-  const shape = tree.levels.map(({ name, nodes, children, extent }) => `${name}: ${children} in ${nodes} (${extent ?? "ragged"})`).join(", ");
+  const shape = tree.levels
+    .map(({ name, nodes, children, extent }) => `${name}: ${children} in ${nodes} (${extent ?? "ragged"})`)
+    .join(", ");
   return `${levels.map(({ reduction }) => `${reduction.name}${reduction.weights ? ` ${reduction.weights.form}` : ""}`).join(" → ")} over ${shape}, ${tree.form} ${data.constructor.name} ${nan} ${accuracy}`;
 }
 
-async function agree(seed: number, workers: number, limits: PlanLimits, placement: "foreign" | "engine", keepAll: boolean, sync: boolean): Promise<void> {
+async function agree(
+  seed: number,
+  workers: number,
+  limits: PlanLimits,
+  placement: "foreign" | "engine",
+  keepAll: boolean,
+  sync: boolean,
+): Promise<void> {
   const c = draw(seed);
   const backend = backends.get(workers)!;
   const { fitted, strata, dtype, layout } = plan(c, sync ? 0 : workers, limits, keepAll, placement === "foreign");
   const skip = c.nan === "skip";
-  const expected = bits(runReference(fitted, c.data).map((level, i) => (keepAll || i === fitted.levels.length - 1 ? level : undefined)), skip);
+  const expected = bits(
+    runReference(fitted, c.data).map((level, i) => (keepAll || i === fitted.levels.length - 1 ? level : undefined)),
+    skip,
+  );
   const used = backend.heaps.bytesUsed;
   let block: ReturnType<typeof backend.heaps.allocate> | undefined;
   let data = c.data;
@@ -153,17 +220,54 @@ async function agree(seed: number, workers: number, limits: PlanLimits, placemen
   expect(backend.heaps.bytesUsed, "memory is given back").toBe(used);
 }
 
+describe("the tfjs-cpu backend", () => {
+  it("stays within its certified bound of the reference", async () => {
+    const tensors = await loadTfjs("tfjs-cpu");
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const c = { ...draw(seed), accuracy: "fast" as const };
+        const fitted = fit(c.chain, c.tree, c.nan, c.accuracy);
+        fc.pre(fitted.levels.every((level) => builtIn(level) !== undefined));
+        const outermost = (await tensors.run(fitted, c.data, []))!.at(-1)!;
+        const reference = runReference(fitted, c.data).at(-1)!;
+        expect(outermost.outputs).toBe(reference.outputs);
+        // Both are near the real value: what they differ by is at most the sum of their bounds.
+        const bounds = errorBound(fitted, c.data, tensors.arithmetic);
+        const slack = errorBound(fitted, c.data, CONTRACT_F64);
+        reference.values.forEach((value, i) => {
+          const bound = bounds[i]! + slack[i]!;
+          if (bound < Number.POSITIVE_INFINITY)
+            expect(Math.abs(outermost.values[i]! - value), describeCase(c)).toBeLessThanOrEqual(bound * (1 + 1e-15));
+        });
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
 describe("the wasm backend", () => {
   it("gives the reference's bits on the calling thread", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.boolean(), fc.constantFrom<"foreign" | "engine">("foreign", "engine"), fc.boolean(), (seed, keepAll, placement, tiny) => agree(seed, 0, tiny ? TINY : PLAN_LIMITS, placement, keepAll, true)),
+      fc.asyncProperty(
+        fc.integer(),
+        fc.boolean(),
+        fc.constantFrom<"foreign" | "engine">("foreign", "engine"),
+        fc.boolean(),
+        (seed, keepAll, placement, tiny) => agree(seed, 0, tiny ? TINY : PLAN_LIMITS, placement, keepAll, true),
+      ),
       { numRuns: RUNS },
     );
   });
 
   it("gives the reference's bits on 1, 2, 3 and 8 workers with parts of any size", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.boolean(), fc.constantFrom(...WORKERS), fc.integer({ min: 1, max: 4096 }), (seed, keepAll, workers, partBytes) => agree(seed, workers, { ...TINY, partBytes }, "engine", keepAll, false)),
+      fc.asyncProperty(
+        fc.integer(),
+        fc.boolean(),
+        fc.constantFrom(...WORKERS),
+        fc.integer({ min: 1, max: 4096 }),
+        (seed, keepAll, workers, partBytes) => agree(seed, workers, { ...TINY, partBytes }, "engine", keepAll, false),
+      ),
       { numRuns: RUNS },
     );
   });
