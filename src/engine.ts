@@ -2,11 +2,12 @@
 import { availableParallelism } from "node:os";
 import type { Executable, RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
-import { type Block, BYTES } from "./backends/memory.ts";
+import { BYTES, type LeafBlock } from "./backends/memory.ts";
 import { runReference } from "./backends/reference.ts";
 import { loadTfjs } from "./backends/tfjs.ts";
+import { finishInTurns } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
-import { FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import {
   type BackendName,
   checkDtype,
@@ -20,6 +21,7 @@ import {
   type RunOptions,
   readEngineOptions,
 } from "./options.ts";
+import { PlanCache, type Prepared } from "./plans.ts";
 import { CONTRACT_F64, errorBound, TENSOR_F32 } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
@@ -27,48 +29,18 @@ import { type GroupedTable, readGrouped } from "./reduce/grouped.ts";
 import { type Input, isDense, readInput, type Tensor } from "./reduce/input.ts";
 import { refuseNaN } from "./reduce/nan.ts";
 import { builtIn, type Fitted, fit } from "./reduce/resolve.ts";
-import { type LevelView, levelView } from "./reduce/result.ts";
+import type { Levels } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { checkShape, denseTree, dtypeOf, type Tree } from "./reduce/tree.ts";
+import { outputsLast, type Result, RunResult } from "./result.ts";
 import { explain, makePlan, type PlanData } from "./schedule/plan.ts";
-import { type Accuracy, CONTRACT_VERSION, type Dtype, type NanPolicy, type Progress, type TypedData } from "./types.ts";
+import type { Accuracy, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
 export interface Plan extends PlanData {
   run(x: Tensor | { readonly data: TypedData }, options?: PlanRunOptions): Promise<Result>;
   runSync(x: Tensor | { readonly data: TypedData }, options?: Pick<PlanRunOptions, "into">): Result;
-}
-
-/** One of the five steps of a run. */
-export interface RunStep {
-  readonly name: "init" | "distribute" | "process" | "aggregate" | "output";
-  readonly ms: number;
-  /** What the step handled: values, parts, nodes, numbers. */
-  readonly counts: Readonly<Record<string, number>>;
-}
-
-/** The result of a run. */
-export interface Result {
-  /** The one number of a chain that ran on one frame. @throws FourfoldError ERR_FOURFOLD_FRAMES if there are several, or none */
-  readonly value: number;
-  /** All values, row-major in `shape`. */
-  readonly values: Float64Array;
-  /** The frames' shape; the outputs of a weight matrix are its last axis. */
-  readonly shape: readonly number[];
-  readonly plan: PlanData;
-  /** Times and counts of init, distribute, process, aggregate and output. */
-  readonly steps: readonly RunStep[];
-  /** |value − v*| is at most this, where v* is the chain over the real numbers. Undefined unless `errorBound` was asked for or a tensor backend ran. */
-  readonly errorBound: number | undefined;
-  /** The bound of each of `values`; NaN where there is no v*, Infinity where nothing can be said. */
-  readonly errorBounds: Float64Array | undefined;
-  /** Leaves that were reduced, the skipped ones included. */
-  readonly records: number;
-  /** The version of the numeric contract the values keep. */
-  readonly contract: string;
-  /** The nodes of a kept level. @throws FourfoldError ERR_FOURFOLD_LEVEL */
-  level(name: string): LevelView;
 }
 
 /** Counts of an engine since it was made. */
@@ -102,14 +74,8 @@ export interface JobReadOptions {
   readonly allocate?: (dtype: Dtype, length: number) => TypedData;
 }
 
-/** Prepared plans kept for one chain; the oldest idle one is dropped for a new one. */
-const PLANS_PER_CHAIN_MAX = 8;
-
 /** A piece of a foreign array that is reduced at one go: some milliseconds. */
 const PIECE_BYTES_MAX = 8 << 20;
-
-/** Work on the calling thread lets the event loop turn after this many milliseconds. */
-const TURN_MS_MAX = 2;
 
 /**
  * Makes an engine. Close it when you are done: `await engine.close()`, or `await using`.
@@ -140,14 +106,7 @@ interface Problem {
   /** The leaf values as the caller gave them, for drill-down; undefined where they are gone after the run. */
   readonly given: TypedData | undefined;
   /** Engine memory that holds a copy of the data for this run. */
-  readonly copy: Block | undefined;
-}
-
-interface Prepared {
-  readonly fitted: Fitted;
-  readonly plan: PlanData;
-  readonly executable: Executable;
-  inFlight: number;
+  readonly copy: LeafBlock | undefined;
 }
 
 /** Owns backends and memory. Make one with {@link createEngine}; many runs may share it. */
@@ -156,10 +115,7 @@ export class Engine {
   readonly #workers: number;
   readonly #options: EngineOptions;
   readonly #runsMax: number;
-  readonly #prepared: WeakMap<Chain, Prepared[]> = new WeakMap();
-  readonly #dropped: FinalizationRegistry<Prepared[]> = new FinalizationRegistry((plans) => {
-    for (const { executable } of plans) executable.close();
-  });
+  readonly #plans: PlanCache = new PlanCache();
   #closed = false;
   #runs = 0;
   #inFlight = 0;
@@ -171,7 +127,7 @@ export class Engine {
     this.#options = options;
     this.#workers = workers;
     this.#runsMax = runsMax;
-    this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl });
+    this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl, reclaim: () => this.#plans.dropOne() });
   }
 
   /** Counts since the engine was made. */
@@ -192,26 +148,17 @@ export class Engine {
   /**
    * A tensor in engine memory, zero at first. Fill `data`; runs read it without a copy.
    * @param shape row-major extents, outermost first
-   * @throws FourfoldError ERR_FOURFOLD_MEMORY beyond memoryBytesMax or 4 GiB; ERR_FOURFOLD_SHAPE, ERR_FOURFOLD_DTYPE
+   * @throws FourfoldError ERR_FOURFOLD_MEMORY beyond memoryBytesMax or 3.87 GiB; ERR_FOURFOLD_SHAPE, ERR_FOURFOLD_DTYPE
    * @example const x = engine.tensor([8, 16, 1024, 512], "f32"); x.data.fill(1);
    */
   tensor(shape: readonly number[], dtype: Dtype): Tensor {
     this.#open();
     const length = extentOf(shape);
     checkDtype(dtype);
-    const block = this.#wasm.heaps.allocate(length * BYTES[dtype]);
-    block.heap.view("u8", block.at, block.usedBytes).fill(0); // the rest is as the machine gave it
-    const data = block.heap.view(dtype, block.at, length);
-    let freed = false;
-    return {
-      data,
-      shape: [...shape],
-      dtype,
-      free: () => {
-        if (!freed) this.#wasm.heaps.free(block);
-        freed = true;
-      },
-    };
+    const leaves = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
+    const { heap, at, usedBytes } = leaves.block;
+    heap.view("u8", at, usedBytes).fill(0); // the rest is as the machine gave it
+    return { data: heap.view(dtype, at, length), shape: [...shape], dtype, free: () => leaves.free() };
   }
 
   /**
@@ -229,17 +176,17 @@ export class Engine {
     checkRunOptions(options);
     return this.#admit(options.signal, async () => {
       const started = performance.now();
-      const known = isJob ? undefined : this.#known(first, second as Input, options, this.#workers);
-      const problem =
-        known?.problem ??
-        (isJob
-          ? await this.#readJob(first, options)
-          : await this.#inTurns(this.#normalise(first, second as Input, options), options.signal));
+      if (isJob) return this.#runNew(await this.#readJob(first, options), options, started, false);
+      const input = second as Input;
+      const leaves = this.#leavesOfInput(input);
+      leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
       try {
-        const cached = !isJob && problem.fitted.tree.form === "rows" && isDense(second as Input);
-        return await this.#runProblem(problem, options, started, cached, known?.prepared);
+        const known = this.#known(first, input, options, this.#workers);
+        if (known) return await this.#runProblem(known.problem, options, started, true, known.prepared);
+        const problem = await this.#inTurns(this.#normalise(first, input, options), options.signal);
+        return await this.#runNew(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input));
       } finally {
-        if (problem.copy) this.#wasm.heaps.free(problem.copy);
+        leaves?.release();
       }
     });
   }
@@ -259,7 +206,7 @@ export class Engine {
     try {
       return this.#runProblemSync(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input), known?.prepared);
     } finally {
-      if (problem.copy) this.#wasm.heaps.free(problem.copy);
+      problem.copy?.free();
     }
   }
 
@@ -344,11 +291,20 @@ export class Engine {
     }
   }
 
+  /** Runs a problem that was read for this run alone. */
+  async #runNew(problem: Problem, options: RunOptions, started: number, cached: boolean): Promise<Result> {
+    try {
+      return await this.#runProblem(problem, options, started, cached);
+    } finally {
+      problem.copy?.free();
+    }
+  }
+
   async #runProblem(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Promise<Result> {
     const placed = performance.now();
     const prepared = known ?? this.#prepare(problem, options, this.#workers, cached);
     const planned = performance.now();
-    prepared.inFlight++;
+    const leaves = this.#hold(prepared, problem.data);
     try {
       if (refusesNaN(problem) && prepared.plan.backend !== "wasm") await this.#inTurns(refuseNaNOf(problem), options.signal);
       const output = await prepared.executable.run(problem.data, options);
@@ -358,8 +314,7 @@ export class Engine {
       if (isNaNError(error)) await this.#inTurns(refuseNaNOf(problem), options.signal);
       throw error;
     } finally {
-      prepared.inFlight--;
-      this.#done(problem.chain, prepared, cached);
+      this.#release(prepared, leaves, cached);
     }
   }
 
@@ -367,6 +322,7 @@ export class Engine {
     const placed = performance.now();
     const prepared = known ?? this.#prepare(problem, options, 0, cached);
     const planned = performance.now();
+    const leaves = this.#hold(prepared, problem.data);
     try {
       if (refusesNaN(problem) && prepared.plan.backend !== "wasm") finish(refuseNaNOf(problem));
       if (!prepared.executable.runSync) throw notSynchronous(prepared.plan.backend);
@@ -376,14 +332,28 @@ export class Engine {
       if (isNaNError(error)) finish(refuseNaNOf(problem));
       throw error;
     } finally {
-      this.#done(problem.chain, prepared, cached);
+      this.#release(prepared, leaves, cached);
     }
   }
 
-  /** Gives a prepared plan back, to its chain's others or to nobody. */
-  #done(chain: Chain, prepared: Prepared, cached: boolean): void {
+  /** The leaves in engine memory that an input shows; undefined for all others, bad ones included. */
+  #leavesOfInput(input: Input): LeafBlock | undefined {
+    const data = typeof input === "object" && input !== null && "data" in input ? input.data : input;
+    return dtypeOf(data) === undefined ? undefined : this.#wasm.heaps.leavesOf(data as TypedData);
+  }
+
+  /** Says that a run uses a plan and reads leaves in engine memory. */
+  #hold(prepared: Prepared, data: TypedData): LeafBlock | undefined {
+    const leaves = this.#wasm.heaps.leavesOf(data);
+    leaves?.hold();
+    prepared.inFlight++;
+    return leaves;
+  }
+
+  #release(prepared: Prepared, leaves: LeafBlock | undefined, cached: boolean): void {
+    leaves?.release();
+    prepared.inFlight--;
     if (!cached) prepared.executable.close();
-    else dropIdle(this.#prepared.get(chain)!, PLANS_PER_CHAIN_MAX);
   }
 
   /** Runs a generator to its end, letting the event loop turn; an abort or `close()` ends it. */
@@ -395,10 +365,11 @@ export class Engine {
   }
 
   async #readJob(job: Job, { signal, onProgress, nan = job.nan, ...options }: RunOptions): Promise<Problem> {
-    let copy: Block | undefined;
+    let copy: LeafBlock | undefined;
     const allocate = (dtype: Dtype, length: number): TypedData => {
-      copy = this.#wasm.heaps.allocate(length * BYTES[dtype]);
-      return copy.heap.view(dtype, copy.at, length);
+      copy?.free(); // a source may think again
+      copy = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
+      return copy.block.heap.view(dtype, copy.block.at, length);
     };
     try {
       const table = await job.read({ nan, allocate, ...(signal && { signal }), ...(onProgress && { onProgress }) });
@@ -409,7 +380,7 @@ export class Engine {
       const given = keptLevels(chain, options.keep)[0] ? table.values.slice() : undefined;
       return { chain, fitted, data: table.values, keys, order: undefined, given, copy };
     } catch (error) {
-      if (copy) this.#wasm.heaps.free(copy);
+      copy?.free();
       throw error;
     }
   }
@@ -426,16 +397,17 @@ export class Engine {
 
   /** True for a foreign array that cannot be reduced in short pieces, because one node alone reads more: it is placed whole instead. */
   #hasLongPieces(fitted: Fitted, data: TypedData): boolean {
-    if (data.byteLength <= PIECE_BYTES_MAX || this.#wasm.locate(data)) return false;
+    if (data.byteLength <= PIECE_BYTES_MAX || this.#wasm.heaps.leavesOf(data)) return false;
     return strataOf(fitted)[0]!.childrenMax * data.BYTES_PER_ELEMENT > PIECE_BYTES_MAX;
   }
 
   /** Copies leaves into engine memory, in the order of their groups, where workers can read them. */
-  *#place(given: TypedData, order: Uint32Array | undefined): Generator<void, { data: TypedData; copy: Block }> {
+  *#place(given: TypedData, order: Uint32Array | undefined): Generator<void, { data: TypedData; copy: LeafBlock }> {
     const dtype = dtypeOf(given)!;
     const length = order?.length ?? given.length;
-    const copy = this.#wasm.heaps.allocate(length * BYTES[dtype]);
-    const data = copy.heap.view(dtype, copy.at, length);
+    const copy = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
+    const { heap, at, bytes } = copy.block;
+    const data = heap.view(dtype, at, length);
     const slice = 1 << 16;
     try {
       for (let start = 0; start < length; start += slice) {
@@ -445,10 +417,10 @@ export class Engine {
         yield;
       }
     } catch (error) {
-      this.#wasm.heaps.free(copy);
+      copy.free();
       throw error;
     }
-    this.#wasm.stats.bytesCopied += copy.bytes;
+    this.#wasm.stats.bytesCopied += bytes;
     return { data, copy };
   }
 
@@ -457,7 +429,7 @@ export class Engine {
       chain: problem.chain,
       fitted: problem.fitted,
       dtype: dtypeOf(problem.data)!,
-      foreign: this.#wasm.locate(problem.data) === undefined,
+      foreign: this.#wasm.heaps.leavesOf(problem.data) === undefined,
     };
     return cached ? this.#cached(asked, options, workers) : this.#make(asked, options, workers);
   }
@@ -476,47 +448,39 @@ export class Engine {
     const { shape } = input;
     const data = input.data as TypedData;
     const dtype = dtypeOf(data);
-    const plans = this.#prepared.get(chain);
-    if (plans === undefined || dtype === undefined || !Array.isArray(shape)) return undefined;
-    const foreign = this.#wasm.locate(data) === undefined;
+    if (dtype === undefined || !Array.isArray(shape)) return undefined;
+    const foreign = this.#wasm.heaps.leavesOf(data) === undefined;
     if (foreign && data.byteLength > PIECE_BYTES_MAX) return undefined;
     const nan = options.nan ?? this.#options.nan ?? "propagate";
     const accuracy = options.accuracy ?? this.#options.accuracy ?? "fast";
-    const prepared = findPlan(plans, { shape, dtype, foreign, nan, accuracy, backend: this.#backend(options), keep: undefined, workers });
+    const prepared = this.#plans.find({
+      chain,
+      shape,
+      dtype,
+      foreign,
+      nan,
+      accuracy,
+      keep: undefined,
+      ...this.#executor(options, workers),
+    });
     if (prepared?.fitted.tree.leaves !== data.length) return undefined;
     return { problem: { chain, fitted: prepared.fitted, data, keys: undefined, order: undefined, given: data, copy: undefined }, prepared };
   }
 
   #cached(asked: Asked, options: RunOptions, workers: number): Prepared {
     const { chain, fitted, dtype, foreign } = asked;
-    let plans = this.#prepared.get(chain);
-    if (plans === undefined) {
-      plans = [];
-      this.#prepared.set(chain, plans);
-      this.#dropped.register(chain, plans);
-    }
     const shape = [...fitted.tree.frames, ...fitted.levels.map(({ extent }) => extent!).reverse()];
     const { nan, accuracy } = fitted;
-    let prepared = findPlan(plans, {
-      shape,
-      dtype,
-      foreign,
-      nan,
-      accuracy,
-      backend: this.#backend(options),
-      keep: keptLevels(chain, options.keep),
-      workers,
-    });
-    if (prepared === undefined) {
-      dropIdle(plans, PLANS_PER_CHAIN_MAX - 1);
-      prepared = this.#make(asked, options, workers);
-      plans.push(prepared);
-    }
+    const keep = keptLevels(chain, options.keep);
+    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, ...this.#executor(options, workers) });
+    if (known) return known;
+    const prepared = this.#make(asked, options, workers);
+    this.#plans.add(prepared, chain);
     return prepared;
   }
 
   #make({ chain, fitted, dtype, foreign }: Asked, options: RunOptions, workers: number): Prepared {
-    const backend = this.#backend(options);
+    const { backend, workers: threads } = this.#executor(options, workers);
     const keep = keptLevels(chain, options.keep);
     const strata = strataOf(fitted);
     const plan = makePlan({
@@ -538,7 +502,7 @@ export class Engine {
       })),
       strata,
       keep,
-      workers: backend === "wasm" ? workers : 0,
+      workers: threads,
       placement: foreign ? "foreign array" : "engine memory",
     });
     const executable =
@@ -548,12 +512,14 @@ export class Engine {
           ? referenceExecutable(fitted, keep)
           : tensorExecutable(backend, fitted, keep);
     Object.defineProperty(plan, "toString", { value: () => explain(plan) });
-    return { fitted, plan, executable, inFlight: 0 };
+    return { chain: new WeakRef(chain), fitted, plan, executable, inFlight: 0, wanted: 0 };
   }
 
-  #backend(options: RunOptions): Exclude<BackendName, "auto"> {
+  /** The backend that runs a call, and its threads: the others have none. */
+  #executor(options: RunOptions, workers: number): { readonly backend: Exclude<BackendName, "auto">; readonly workers: number } {
     const asked = options.backend ?? this.#options.backend ?? "auto";
-    return asked === "auto" ? "wasm" : asked;
+    const backend = asked === "auto" ? "wasm" : asked;
+    return { backend, workers: backend === "wasm" ? workers : 0 };
   }
 
   #accuracy(options: RunOptions, tree: Tree): Accuracy {
@@ -578,17 +544,23 @@ export class Engine {
         : undefined;
     this.#runs++;
     this.#records += plan.leaves;
-    return new RunResult(problem, plan, output, values, errorBounds, [
-      initMs,
-      distributeMs,
-      output.processMs,
-      output.aggregateMs,
-      performance.now() - reduced,
-    ]);
+    const { processMs, aggregateMs } = output;
+    const ms = [initMs, distributeMs, processMs, aggregateMs, performance.now() - reduced] as const;
+    return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms);
+  }
+
+  /** What the views of a result read. Leaves are read where they lie, if the innermost level was to be kept. */
+  #levels({ fitted: { tree }, keys, order, given }: Problem, { levels }: RunOutput, { keep }: RunOptions): Levels {
+    const wanted = keep !== undefined && given !== undefined && levels[0] !== undefined;
+    const at = (position: number): number => {
+      this.#wasm.heaps.leavesOf(given!); // which throws if the tensor was freed
+      return given![order ? order[position]! : position]!;
+    };
+    return { tree, values: levels, keys, leaves: wanted ? { at } : undefined, order };
   }
 
   #open(): void {
-    if (this.#closed) throw new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine is closed", { fix: "Make another with createEngine()" });
+    if (this.#closed) throw closed();
   }
 }
 
@@ -597,77 +569,6 @@ function notSynchronous(backend: string): FourfoldError {
     given: backend,
     fix: 'Use run(), or backend "wasm"',
   });
-}
-
-/** A result. What few callers look at is made when they do: it would take longer than a small run. */
-class RunResult implements Result {
-  readonly values: Float64Array;
-  readonly errorBounds: Float64Array | undefined;
-  readonly plan: PlanData;
-  readonly contract: string = CONTRACT_VERSION;
-  readonly #problem: Problem;
-  readonly #levels: RunOutput["levels"];
-  readonly #ms: readonly number[];
-  #steps: readonly RunStep[] | undefined;
-
-  constructor(
-    problem: Problem,
-    plan: PlanData,
-    { levels }: RunOutput,
-    values: Float64Array,
-    errorBounds: Float64Array | undefined,
-    ms: readonly number[],
-  ) {
-    this.values = values;
-    this.errorBounds = errorBounds;
-    this.plan = plan;
-    this.#problem = problem;
-    this.#levels = levels;
-    this.#ms = ms;
-  }
-
-  get value(): number {
-    const { values, shape } = this;
-    if (values.length === 1) return values[0]!;
-    throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
-      given: values.length,
-      expected: 1,
-      fix: "Read values instead of value",
-    });
-  }
-
-  get errorBound(): number | undefined {
-    return this.errorBounds?.reduce((most, bound) => Math.max(most, bound), 0);
-  }
-
-  get shape(): readonly number[] {
-    return this.plan.shape;
-  }
-
-  get records(): number {
-    return this.plan.leaves;
-  }
-
-  get steps(): readonly RunStep[] {
-    const [init, distribute, process, aggregate, output] = this.#ms;
-    const { leaves, bytesPerLeaf, phases, workers, levels } = this.plan;
-    const parts = phases.reduce((total, phase) => total + phase.parts.length - 1, 0);
-    const outer = levels.slice(1).reduce((total, { nodes }) => total + nodes, 0);
-    this.#steps ??= [
-      { name: "init", ms: init!, counts: { values: leaves, bytes: leaves * bytesPerLeaf } },
-      { name: "distribute", ms: distribute!, counts: { parts, workers } },
-      { name: "process", ms: process!, counts: { nodes: levels[0]!.nodes } },
-      { name: "aggregate", ms: aggregate!, counts: { nodes: outer } },
-      { name: "output", ms: output!, counts: { numbers: this.values.length } },
-    ];
-    return this.#steps;
-  }
-
-  level(name: string): LevelView {
-    const { fitted, given, order, keys } = this.#problem;
-    const leaves = given && { at: (position: number): number => given[order ? order[position]! : position]! };
-    return levelView({ tree: fitted.tree, values: this.#levels, keys, leaves, order }, name);
-  }
 }
 
 interface Asked {
@@ -704,13 +605,6 @@ function resultShape({ tree, outputs }: Fitted): readonly number[] {
   return outputs === undefined ? tree.frames : [...tree.frames, outputs];
 }
 
-/** The values of the outermost level with the outputs as their last axis. */
-function outputsLast(values: Float64Array, outputs: number): Float64Array {
-  const nodes = values.length / outputs;
-  if (outputs <= 1) return values;
-  return Float64Array.from(values, (_, i) => values[(i % outputs) * nodes + Math.floor(i / outputs)]!);
-}
-
 function checkInto(into: Float64Array, fitted: Fitted): void {
   const expected = extentOf(resultShape(fitted));
   if (into.length !== expected)
@@ -725,51 +619,6 @@ function withInto(result: Result, into: Float64Array | undefined): Result {
   if (into === undefined) return result;
   into.set(result.values);
   return Object.defineProperty(result, "values", { value: into, enumerable: true });
-}
-
-/** What decides whether a prepared plan is the right one. */
-interface Wanted extends Pick<PlanData, "dtype" | "nan" | "accuracy" | "backend" | "workers"> {
-  readonly shape: readonly number[];
-  readonly foreign: boolean;
-  /** Undefined: the outermost level alone. */
-  readonly keep: readonly boolean[] | undefined;
-}
-
-/** The plan for a dense input, of those prepared for its chain. A comparison of numbers: a key would take longer to make than a small run. */
-function findPlan(plans: readonly Prepared[], wanted: Wanted): Prepared | undefined {
-  const { shape, dtype, foreign, nan, accuracy, backend, keep, workers } = wanted;
-  for (const prepared of plans) {
-    const { fitted, plan } = prepared;
-    if (plan.dtype !== dtype || (plan.placement === "foreign array") !== foreign || plan.nan !== nan || plan.accuracy !== accuracy)
-      continue;
-    if (plan.backend !== backend || plan.workers !== (backend === "wasm" ? workers : 0)) continue;
-    if (hasShape(fitted, shape) && keepsSame(plan.keep, keep)) return prepared;
-  }
-  return undefined;
-}
-
-function hasShape({ tree: { frames, levels } }: Fitted, shape: readonly number[]): boolean {
-  if (shape.length !== frames.length + levels.length) return false;
-  for (let axis = 0; axis < frames.length; axis++) if (shape[axis] !== frames[axis]) return false;
-  for (let i = 0; i < levels.length; i++) if (shape[shape.length - 1 - i] !== levels[i]!.extent) return false;
-  return true;
-}
-
-function keepsSame(kept: readonly boolean[], keep: readonly boolean[] | undefined): boolean {
-  for (let i = 0; i < kept.length - 1; i++) if (kept[i] !== (keep?.[i] ?? false)) return false;
-  return true;
-}
-
-/** Drops the oldest idle plans until there are `most`. */
-function dropIdle(plans: Prepared[], most: number): void {
-  for (let i = 0; i < plans.length && plans.length > most; ) {
-    const { executable, inFlight } = plans[i]!;
-    if (inFlight > 0) i++;
-    else {
-      executable.close();
-      plans.splice(i, 1);
-    }
-  }
 }
 
 function isJobLike(first: unknown): first is Job {
@@ -791,20 +640,4 @@ function isNaNError(error: unknown): boolean {
 function extentOf(shape: readonly number[]): number {
   checkShape(shape);
   return shape.reduce((product, extent) => product * extent, 1);
-}
-
-/** Runs a generator to its end, letting the event loop turn; what `check` throws then ends the generator. */
-async function finishInTurns<T>(work: Generator<void, T>, check: () => void): Promise<T> {
-  for (let turn = performance.now(); ; ) {
-    const { done, value } = work.next();
-    if (done) return value;
-    if (performance.now() - turn < TURN_MS_MAX) continue;
-    await new Promise((resolve) => setImmediate(resolve));
-    try {
-      check();
-    } catch (error) {
-      work.throw(error);
-    }
-    turn = performance.now();
-  }
 }

@@ -98,6 +98,13 @@ export function aborted(signal: AbortSignal): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_ABORTED", "the call was aborted", { cause: signal.reason });
 }
 
+/** The error of a call on an engine that is closed, or of a run that the closing ended. */
+export function closed(): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine is closed", {
+    fix: "Await its calls before you close it, or make another with createEngine()",
+  });
+}
+
 /** Throws if `signal` is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal);

@@ -6,8 +6,6 @@ export {
   type Job,
   type JobReadOptions,
   type Plan,
-  type Result,
-  type RunStep,
 } from "./engine.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions } from "./options.ts";
@@ -32,5 +30,6 @@ export {
 export type { LevelView, Node } from "./reduce/result.ts";
 export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
 export type { NumberList, WeightsInput } from "./reduce/weights.ts";
+export type { Result, RunStep } from "./result.ts";
 export type { Phase, PlanData, PlanLevel } from "./schedule/plan.ts";
 export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

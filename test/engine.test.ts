@@ -225,7 +225,7 @@ describe("dense tensors", () => {
 
   test("freed twice are freed once", () => {
     const x = engine.tensor([10], "f64");
-    expect(engine.stats.memoryBytes).toBe(80);
+    expect(engine.stats.memoryBytes).toBeGreaterThanOrEqual(80);
     x.free();
     x.free();
     expect(engine.stats.memoryBytes).toBe(0);
@@ -470,37 +470,63 @@ describe("plans", () => {
     const expected = await allOf(c, { data, shape });
     expect([...(await plan.run(x)).values]).toEqual(expected);
     expect([...plan.runSync(x).values]).toEqual(expected);
-    expect([...(await plan.run({ data })).values]).toEqual(expected);
+    const foreign = engine.plan(c, { shape, dtype: "f32", foreign: true });
+    expect([...(await foreign.run({ data })).values]).toEqual(expected);
     const into = new Float64Array(2);
     expect((await plan.run(x, { into })).values).toBe(into);
     expect([...into]).toEqual(expected);
     into.fill(0);
-    expect(plan.runSync({ data }, { into }).values).toBe(into);
+    expect(foreign.runSync({ data }, { into }).values).toBe(into);
     expect([...into]).toEqual(expected);
   });
 
   test("keep their options: levels to keep, accuracy, nan", async () => {
-    const plan = engine.plan(c, { shape, dtype: "f32", keep: "all", accuracy: "exact", nan: "skip" });
+    const plan = engine.plan(c, { shape, dtype: "f32", foreign: true, keep: "all", accuracy: "exact", nan: "skip" });
     const result = await plan.run({ data });
     expect(result.level("f").length).toBe(6);
     expect(result.plan).toMatchObject({ accuracy: "exact", nan: "skip" });
   });
 
-  test("of nine shapes and more on one chain give the memory of the oldest back", async () => {
+  test("of more than 64 shapes and chains give the memory of those idle for longest back", async () => {
+    const own = await createEngine({ workers: 0 });
     const wide = chain(weightedSum(new Float64Array(100).fill(1)), sum());
-    const run = (rows: number): Promise<number> => oneOf(wide, { data: new Float64Array(100 * rows).fill(1), shape: [rows, 100] });
-    for (let rows = 1; rows <= 8; rows++) expect(await run(rows)).toBe(100 * rows);
-    const full = engine.stats.memoryBytes;
-    expect(full).toBe(8 * 800);
-    for (let rows = 9; rows <= 30; rows++) expect(await run(rows)).toBe(100 * rows);
-    expect(engine.stats.memoryBytes).toBe(full);
-    await Promise.all(Array.from({ length: 40 }, (_, i) => run(31 + i)));
-    expect(engine.stats.memoryBytes).toBe(full);
+    const run = async (rows: number): Promise<number> =>
+      (await own.run(wide, { data: new Float64Array(100 * rows).fill(1), shape: [rows, 100] })).value;
+    for (let rows = 1; rows <= 64; rows++) expect(await run(rows)).toBe(100 * rows);
+    const full = own.stats.memoryBytes;
+    expect(full).toBeGreaterThanOrEqual(64 * 800);
+    for (let rows = 65; rows <= 80; rows++) expect(await run(rows)).toBe(100 * rows);
+    expect(own.stats.memoryBytes).toBe(full);
+    await Promise.all(Array.from({ length: 40 }, (_, i) => run(81 + i)));
+    expect(own.stats.memoryBytes).toBe(full);
     expect(await run(1)).toBe(100);
+    await own.close();
+  });
+
+  test("of ever new chains do not fill the memory, even where nothing is collected", async () => {
+    const own = await createEngine({ workers: 0, memoryBytesMax: 4 << 20 });
+    const weights = new Float64Array(1 << 14).fill(1); // 128 KiB: 64 plans would need twice the memory there is
+    for (let i = 0; i < 200; i++) expect(own.runSync(chain(weightedSum(weights)), { data: weights, shape: [1 << 14] }).value).toBe(1 << 14);
+    await own.close();
+  });
+
+  test("of a tensor that was freed are refused, and a tensor freed under a run lasts until its end", async () => {
+    const own = await createEngine({ workers: 1 });
+    const total = chain(sum());
+    const x = own.tensor([1 << 20], "f64");
+    x.data.fill(2);
+    const running = own.run(total, x);
+    const kept = own.runSync(chain(sum(), sum()), { data: x.data, shape: [2, 1 << 19] }, { keep: "all" });
+    x.free();
+    expect((await running).value).toBe(2 ** 21);
+    expect((await failing(() => own.runSync(total, x))).message).toMatch(/the tensor was freed/);
+    expect((await failing(() => kept.level("f").at(0).children())).message).toMatch(/the tensor was freed/);
+    expect(own.stats.memoryBytes).toBeLessThan(4096);
+    await own.close();
   });
 
   test("that were dropped for others still run, from a plan object too", async () => {
-    const plan = engine.plan(c, { shape, dtype: "f32" });
+    const plan = engine.plan(c, { shape, dtype: "f32", foreign: true });
     for (let frames = 1; frames < 20; frames++) await engine.run(c, { data: new Float32Array(12 * frames), shape: [frames, 3, 4] });
     expect([...(await plan.run({ data })).values]).toEqual(await allOf(c, { data, shape }));
   });
@@ -585,7 +611,7 @@ describe("many runs", () => {
 
   test("beyond runsMax are refused, and the others are not disturbed", async () => {
     const own = await createEngine({ workers: 0, runsMax: 2 });
-    const plan = own.plan(chain(sum()), { shape: [3], dtype: "f64" });
+    const plan = own.plan(chain(sum()), { shape: [3], dtype: "f64", foreign: true });
     const runs = [
       own.run(chain(sum()), [1, 2]),
       plan.run({ data: Float64Array.of(1, 2, 3) }),
@@ -618,10 +644,14 @@ describe("a user's reduction", () => {
     finish: (a) => a,
     orderFree: true,
   });
-  const fixtures = async (): Promise<Record<"thread" | "product" | "picky" | "nested", UserReduction> & { lost: UserReduction[] }> => ({
-    ...(await import(`${ROOT}/test/fixtures/reductions.mjs`)),
-    ...(await import(`${ROOT}/test/fixtures/engine-maker.mjs`)),
-  });
+  /** Reductions of the modules in fixtures/, which import the built package as a worker does: made anew by this one. */
+  const fixture = async (name: string): Promise<UserReduction> => {
+    const exported = {
+      ...(await import(`${ROOT}/test/fixtures/reductions.mjs`)),
+      ...(await import(`${ROOT}/test/fixtures/engine-maker.mjs`)),
+    };
+    return defineReduction([exported[name]].flat()[0].reduction.user);
+  };
 
   test("works at every level and on every kind of input", async () => {
     expect(await oneOf(chain(gcd(), gcd()), { data: [12, 18, 30, 42], shape: [2, 2] })).toBe(6);
@@ -641,7 +671,7 @@ describe("a user's reduction", () => {
   });
 
   test("with a module runs in workers", async () => {
-    const { thread, product } = await fixtures();
+    const [thread, product] = [await fixture("thread"), await fixture("product")];
     const x = engine.tensor([4096, BIG / 4096], "f32");
     x.data.fill(1);
     const threads = await engine.run(chain(sum(), thread()), { data: x.data, shape: [256, 16, BIG / 4096] });
@@ -652,8 +682,8 @@ describe("a user's reduction", () => {
   });
 
   test("that its module does not export is an error that names both", async () => {
-    const { lost } = await fixtures();
-    const error = await failing(() => engine.run(chain(sum(), lost[0]!()), engine.tensor([64, 64, BIG / 4096], "f32")));
+    const lost = await fixture("lost");
+    const error = await failing(() => engine.run(chain(sum(), lost()), engine.tensor([64, 64, BIG / 4096], "f32")));
     expect(error.code).toBe("ERR_FOURFOLD_REDUCTION");
     expect(error.message).toMatch(/level "g".*reductions\.mjs does not export reduction "lost"/);
   });
@@ -681,7 +711,7 @@ describe("a user's reduction", () => {
   });
 
   test("that throws in a worker names level, node and child; the engine goes on", async () => {
-    const { picky } = await fixtures();
+    const picky = await fixture("picky");
     const x = engine.tensor([512, 1024], "f32");
     x.data[300 * 1024 + 17] = -1;
     const used = engine.stats.memoryBytes;
@@ -696,7 +726,7 @@ describe("a user's reduction", () => {
   });
 
   test("whose module makes an engine is refused in the worker", async () => {
-    const { nested } = await fixtures();
+    const nested = await fixture("nested");
     const error = await failing(() => engine.run(chain(nested(), sum()), engine.tensor([512, 1024], "f32")));
     expect(error.code).toBe("ERR_FOURFOLD_REDUCTION");
     expect(error.message).toContain("made an engine");
@@ -737,7 +767,8 @@ describe("the end", () => {
     x.free();
     expect(engine.stats.memoryBytes).toBe(0);
     await engine.run(chain(weightedSum([1, 2, 3])), { data: [1, 2, 3], shape: [3] });
-    expect(engine.stats.memoryBytes).toBe(24);
+    expect(engine.stats.memoryBytes).toBeGreaterThanOrEqual(24);
+    expect(engine.stats.memoryBytes).toBeLessThan(256); // three weights, and what rounding to whole cache lines adds
   });
 
   test("a chain that nobody holds any more gives its plans' memory back, before and after close()", async () => {

@@ -56,7 +56,7 @@ export class Heap {
 
   /** A block of `bytes` free bytes that leaves the last `reserved` ones of the memory alone, or undefined if there is none. */
   allocate(bytes: number, reserved: number): Block | undefined {
-    const at = this.#find(roundUp(bytes + SLACK, ALIGN), PAGES_MAX * PAGE - reserved);
+    const at = this.#find(sizeOf(bytes), PAGES_MAX * PAGE - reserved);
     if (at === undefined) return undefined;
     const usedBytes = Math.min(bytes, Math.max(0, this.#fresh - at));
     this.#fresh = Math.max(this.#fresh, at + bytes);
@@ -82,7 +82,7 @@ export class Heap {
 
   /** Gives a stretch back. */
   free(at: number, bytes: number): void {
-    this.#release(at, roundUp(bytes + SLACK, ALIGN));
+    this.#release(at, sizeOf(bytes));
   }
 
   /** True if a buffer is this memory, as it is or as it was before it grew. */
@@ -132,6 +132,35 @@ export class Heap {
   }
 }
 
+/** A block that holds leaves: a tensor's, or a copy made for a run. Memory is given back when it is freed and nobody reads it. */
+export class LeafBlock {
+  readonly block: Block;
+  #readers = 0;
+  #freed = false;
+  readonly #giveBack: (leaves: LeafBlock) => void;
+
+  constructor(block: Block, giveBack: (leaves: LeafBlock) => void) {
+    this.block = block;
+    this.#giveBack = giveBack;
+  }
+
+  /** Says that a run reads it; `release` must follow. */
+  hold(): void {
+    this.#readers++;
+  }
+
+  release(): void {
+    if (--this.#readers === 0 && this.#freed) this.#giveBack(this);
+  }
+
+  /** Gives the memory back, once the runs that read it are over. */
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    if (this.#readers === 0) this.#giveBack(this);
+  }
+}
+
 /** All kernel memory of an engine: as many memories as it needs, up to a limit in bytes. */
 export class Heaps {
   readonly bytesMax: number;
@@ -140,23 +169,61 @@ export class Heaps {
   bytesUsed = 0;
   readonly #module: WebAssembly.Module;
   readonly #onNew: (heap: Heap) => void;
+  readonly #reclaim: () => boolean;
+  readonly #leaves: Map<Heap, Map<number, LeafBlock>> = new Map();
 
-  constructor(module: WebAssembly.Module, bytesMax: number, onNew: (heap: Heap) => void) {
+  /** `onNew` is told of each memory; `reclaim` gives back what can be done without, and says whether there was any. */
+  constructor(module: WebAssembly.Module, bytesMax: number, onNew: (heap: Heap) => void, reclaim: () => boolean) {
     this.#module = module;
     this.bytesMax = bytesMax;
     this.#onNew = onNew;
-    this.#add();
+    this.#reclaim = reclaim;
+    this.add();
   }
 
   /** A block of `bytes`, in `heap` if one is named. @throws FourfoldError ERR_FOURFOLD_MEMORY */
   allocate(bytes: number, heap?: Heap): Block {
-    if (this.bytesUsed + bytes > this.bytesMax)
-      throw this.#tooMuch(bytes, `${this.bytesUsed} bytes are in use and memoryBytesMax is ${this.bytesMax}`);
-    const block = heap ? heap.allocate(bytes, 0) : this.#allocateAnywhere(bytes);
-    if (block === undefined)
+    for (;;) {
+      const fits = this.bytesUsed + sizeOf(bytes) <= this.bytesMax;
+      const block = fits ? (heap ? heap.allocate(bytes, 0) : this.#allocateAnywhere(bytes)) : undefined;
+      if (block !== undefined) {
+        this.bytesUsed += sizeOf(bytes);
+        return block;
+      }
+      if (this.#reclaim()) continue;
+      if (!fits) throw this.#tooMuch(bytes, `${this.bytesUsed} bytes are in use and memoryBytesMax is ${this.bytesMax}`);
       throw this.#tooMuch(bytes, heap ? "their memory is full" : "one block holds less than 3.87 GiB, and no more than the machine has");
-    this.bytesUsed += bytes;
-    return block;
+    }
+  }
+
+  /** A block for leaves, found again by the views of it. @throws FourfoldError ERR_FOURFOLD_MEMORY */
+  allocateLeaves(bytes: number): LeafBlock {
+    const block = this.allocate(bytes);
+    const here = this.#leaves.get(block.heap)!;
+    const leaves = new LeafBlock(block, () => {
+      here.delete(block.at);
+      this.free(block);
+    });
+    here.set(block.at, leaves);
+    return leaves;
+  }
+
+  /** The leaves a view shows, or undefined for an array that is not in engine memory. @throws FourfoldError ERR_FOURFOLD_ARGUMENT if they were freed */
+  leavesOf(view: TypedData): LeafBlock | undefined {
+    const heap = this.all.find((candidate) => candidate.owns(view.buffer));
+    if (heap === undefined) return undefined;
+    const here = this.#leaves.get(heap)!;
+    let leaves = here.get(view.byteOffset);
+    if (leaves === undefined)
+      for (const other of here.values()) {
+        const { at, bytes } = other.block;
+        if (at <= view.byteOffset && view.byteOffset <= at + bytes) leaves = other;
+      }
+    if (leaves === undefined)
+      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the tensor was freed", {
+        fix: "Free a tensor after the last run and the last look at its leaves",
+      });
+    return leaves;
   }
 
   #allocateAnywhere(bytes: number): Block | undefined {
@@ -166,7 +233,7 @@ export class Heaps {
     }
     if (bytes + RESERVED_BYTES + 2 * PAGE > PAGES_MAX * PAGE) return undefined;
     try {
-      return this.#add().allocate(bytes, RESERVED_BYTES);
+      return this.add().allocate(bytes, RESERVED_BYTES);
     } catch (error) {
       if (error instanceof RangeError) return undefined; // the machine has no more
       throw error;
@@ -176,12 +243,14 @@ export class Heaps {
   /** Gives a block back. */
   free({ heap, at, bytes }: Block): void {
     heap.free(at, bytes);
-    this.bytesUsed -= bytes;
+    this.bytesUsed -= sizeOf(bytes);
   }
 
-  #add(): Heap {
+  /** One more memory. */
+  add(): Heap {
     const heap = new Heap(this.all.length, this.#module);
     this.all.push(heap);
+    this.#leaves.set(heap, new Map());
     this.#onNew(heap);
     return heap;
   }
@@ -195,6 +264,7 @@ export class Heaps {
   }
 }
 
-function roundUp(n: number, step: number): number {
-  return Math.ceil(n / step) * step;
+/** What a block of `bytes` takes: the slack behind it, too, up to the next cache line. */
+function sizeOf(bytes: number): number {
+  return Math.ceil((bytes + SLACK) / ALIGN) * ALIGN;
 }

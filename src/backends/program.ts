@@ -2,23 +2,20 @@
  * A program: a fitted chain as addresses and counts in one kernel memory, so that it can be posted to workers once
  * and walked many times. Plain data; walk.ts runs it.
  */
-import { ExactSum } from "../reduce/exact.ts";
-import { laneSum } from "../reduce/lanes.ts";
+import { BLOCK } from "../reduce/lanes.ts";
 import type { BuiltIn } from "../reduce/reductions.ts";
 import { builtIn, type Fitted, type FittedLevel, type FittedWeights, sumRules } from "../reduce/resolve.ts";
 import type { Stratum } from "../reduce/strata.ts";
 import { childStart } from "../reduce/tree.ts";
 import type { Dtype } from "../types.ts";
+import { MOMENTS_WORDS, OVERREAD_BYTES, SCRATCH_BYTES } from "./kernels.ts";
 import type { Block, Heap, Heaps } from "./memory.ts";
 
 /** Units closed by one kernel call: enough to hide the call, few enough to stay in the first-level cache. */
 export const UNITS_PER_CALL = 1024;
 
 /** Values that a pass over children in scratch memory may hold, unless one unit alone has more: 16 KiB of float64. */
-export const CHILDREN_PER_CALL = 2048;
-
-/** Bytes that the exact kernels ask for their accumulator. */
-export const ACCUMULATOR_BYTES = 4096;
+const CHILDREN_PER_CALL = 2048;
 
 /** Where the weight of a child is found. */
 export type WeightPlace =
@@ -49,9 +46,8 @@ export interface Step {
   readonly ddof: number;
   readonly units: number;
   readonly extent: number | undefined;
-  /** Address of the offsets, where there are any. */
+  /** Where units differ in extent: the address of units + 1 offsets. They are in the memory alone, so posting a program copies none. */
   readonly offsetsAt: number;
-  readonly offsets: Uint32Array | undefined;
   readonly childrenMax: number;
   readonly weights: WeightPlace;
   /** Σ w of each output, where it is the same for every node. */
@@ -109,38 +105,38 @@ export function place(
     return block.at;
   };
   const skip = fitted.nan === "skip";
-  let outputs = 1;
   try {
-    const steps = strata.map((stratum): Step => {
+    const steps: Step[] = [];
+    for (const stratum of strata) {
       const level = fitted.levels[stratum.level]!;
       const kind = builtIn(level);
       const skips = skip && (stratum.level > 0 || dtype === "f32" || dtype === "f64");
-      const joins = strata.indexOf(stratum) > 0 && stratum.level === 0;
-      if (level.weights.form === "matrix") outputs = level.weights.rows;
+      const inside = steps.at(-1);
+      const joins = inside?.blocks === true;
       const weights = joins ? ({ form: "none" } as const) : placeWeights(level, fitted, skip, put);
-      return {
+      const rules = sumRules(fitted, stratum.level);
+      steps.push({
         level: stratum.level,
         name: level.name,
         kind: kind ?? "user",
         blocks: stratum.blocks,
         joins,
-        ...sumRules(fitted, stratum.level),
+        ...rules,
         skips,
         ddof: level.reduction.ddof ?? 0,
         units: stratum.units,
         extent: stratum.extent,
         offsetsAt: stratum.offsets ? put(stratum.offsets) : 0,
-        offsets: stratum.offsets,
         childrenMax: stratum.childrenMax,
         weights,
-        weightSums: skips ? undefined : weightSums(level, fitted),
-        outputs,
+        weightSums: skips ? undefined : joins ? inside.weightSums : weightSums(level, weights, rules.sums, heaps, heap),
+        outputs: stratum.outputs,
         rowExtent: level.extent ?? 0,
         user: level.reduction.user && { name: level.reduction.name, module: level.reduction.user.module },
-      };
-    });
-    const program = { id, heap: heap.index, dtype, skip, refuseNan: fitted.nan === "error", steps, ...layout, scratchBytes: 0 };
-    return { program: { ...program, scratchBytes: scratchBytes(program) }, blocks };
+      });
+    }
+    const program = { id, heap: heap.index, dtype, skip, refuseNan: fitted.nan === "error", steps, ...layout };
+    return { program: { ...program, scratchBytes: layScratch(program).bytes }, blocks };
   } catch (error) {
     for (const block of blocks) heaps.free(block);
     throw error;
@@ -189,34 +185,73 @@ function recordsBelow(fitted: Fitted, weights: FittedWeights): Float64Array {
     for (let i = at - 1; i >= 0; i--) position = childStart(fitted.levels[i]!, position);
     return position;
   };
-  return Float64Array.from({ length: fitted.levels[at]!.children }, (_, child) => leaf(child + 1) - leaf(child));
+  const records = new Float64Array(fitted.levels[at]!.children);
+  for (let child = 0; child < records.length; child++) records[child] = leaf(child + 1) - leaf(child);
+  return records;
 }
 
-function weightSums(level: FittedLevel, fitted: Fitted): number[] | undefined {
-  const { weights } = level;
-  if (level.reduction.kind !== "weightedMean" || (weights.form !== "shared" && weights.form !== "matrix")) return undefined;
-  const rules = sumRules(fitted, fitted.levels.indexOf(level));
+/** Σ w of each row of a weighted mean's shared weights, by the kernels: in lanes at level f of rows, else exact. */
+function weightSums(
+  { reduction, weights }: FittedLevel,
+  placed: WeightPlace,
+  sums: Step["sums"],
+  heaps: Heaps,
+  heap: Heap,
+): number[] | undefined {
+  if (reduction.kind !== "weightedMean" || (placed.form !== "shared" && placed.form !== "matrix")) return undefined;
   const rows = weights.form === "matrix" ? weights.rows : 1;
-  const extent = weights.values.length / rows;
-  return Array.from({ length: rows }, (_, r) => {
-    const row = weights.values.subarray(r * extent, (r + 1) * extent);
-    return rules.sums === "lanes" ? laneSum(extent, (i) => row[i]!) : exact(row);
-  });
+  const n = (weights as { readonly values: Float64Array }).values.length / rows;
+  const whole = Math.floor(n / BLOCK);
+  const room = heaps.allocate(SCRATCH_BYTES + 8 * (whole + 2), heap);
+  try {
+    const out = room.at + SCRATCH_BYTES;
+    const blocks = out + 8;
+    const exact = heap.kernels.dense("exactSum", "f64");
+    const lanes = heap.kernels.dense("sum", "f64");
+    return Array.from({ length: rows }, (_, r) => {
+      const row = placed.at + 8 * n * r;
+      if (sums === "exact") exact(row, 1, n, 0, 0, out, room.at);
+      else {
+        lanes(row, whole, BLOCK, 0, 0, blocks, room.at);
+        lanes(row + 8 * BLOCK * whole, 1, n - BLOCK * whole, 0, 0, blocks + 8 * whole, room.at);
+        exact(blocks, 1, whole + 1, 0, 0, out, room.at);
+      }
+      return heap.view("f64", out, 1)[0]!;
+    });
+  } finally {
+    heaps.free(room);
+  }
 }
 
-function exact(values: Float64Array): number {
-  const sum = new ExactSum();
-  for (const value of values) sum.add(value);
-  return sum.value();
+/** What a walker keeps in scratch memory, by distances from its start; the kernels' own comes first. */
+export interface Scratch {
+  /** For each step: the planes of its children, where they are not stored whole. */
+  readonly below: readonly number[];
+  /** For each step: the planes it divides by, or its units' moments. */
+  readonly aside: readonly number[];
+  readonly bytes: number;
 }
 
-function scratchBytes(program: Omit<Program, "scratchBytes">): number {
-  let bytes = ACCUMULATOR_BYTES;
-  program.steps.forEach((step, s) => {
-    // The values of the step's children, if they are not stored whole; and the planes it divides by.
-    if (s > 0 && !program.stored[s - 1])
-      bytes += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
-    bytes += 8 * UNITS_PER_CALL * (step.outputs + 2 + 6) + 64;
+/** Lays out the scratch of one walker. */
+export function layScratch({ steps, stored, skip }: Pick<Program, "steps" | "stored" | "skip">): Scratch {
+  let bytes = SCRATCH_BYTES;
+  const take = (words: number): number => {
+    const at = bytes;
+    bytes = Math.ceil((at + 8 * words + OVERREAD_BYTES) / 64) * 64;
+    return at;
+  };
+  const below: number[] = [];
+  const aside: number[] = [];
+  steps.forEach((step, s) => {
+    const inside = steps[s - 1];
+    const children = Math.max(childrenPerCall(inside), step.childrenMax);
+    below.push(inside === undefined || stored[s - 1] ? 0 : take(planesOf(inside, skip) * children));
+    aside.push(take(UNITS_PER_CALL * Math.max(1, step.kind === "variance" ? MOMENTS_WORDS : step.outputs)));
   });
-  return Math.ceil(bytes / 64) * 64;
+  return { below, aside, bytes };
+}
+
+/** Children of one round of kernel calls, unless one unit alone has more, of a step above the step `inside`. */
+export function childrenPerCall(inside: Step | undefined): number {
+  return Math.max(1, Math.floor(CHILDREN_PER_CALL / (inside?.outputs ?? 1)));
 }

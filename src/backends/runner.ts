@@ -30,8 +30,10 @@ export function createRunner({ module }: RunnerSetup, slot: number): Runner {
     async load(given) {
       const program = given as Program;
       const users = await importUsers(program.steps);
-      const findUser: FindUser = (step) => users.get(step) ?? notHere(step);
-      walkers.set(program.id, { walker: new Walker(grounds[program.heap]!, program, findUser), scratchBytes: program.scratchBytes });
+      const ground = grounds[program.heap]!;
+      ground.memory.grow(0); // this thread's `memory.buffer` is then as long as the memory, which others have grown
+      const findUser: FindUser = (step) => users.get(step.level) ?? notHere(step);
+      walkers.set(program.id, { walker: new Walker(ground, program, findUser), scratchBytes: program.scratchBytes });
     },
     unload(id) {
       walkers.delete(id);
@@ -50,9 +52,9 @@ export function findLocal(fitted: Fitted): FindUser {
   return (step) => fitted.levels[step.level]!.reduction.user!;
 }
 
-/** Imports the modules of a program's user reductions. A reduction without a module stays on the calling thread. */
-async function importUsers(steps: readonly Step[]): Promise<Map<Step, ReductionDefinition<unknown>>> {
-  const users = new Map<Step, ReductionDefinition<unknown>>();
+/** Imports the modules of a program's user reductions, by level. A reduction without a module stays on the calling thread. */
+async function importUsers(steps: readonly Step[]): Promise<Map<number, ReductionDefinition<unknown>>> {
+  const users = new Map<number, ReductionDefinition<unknown>>();
   for (const step of steps) {
     if (step.user?.module === undefined) continue;
     const { name, module } = step.user;
@@ -65,7 +67,7 @@ async function importUsers(steps: readonly Step[]): Promise<Map<Step, ReductionD
         fix: "Export what defineReduction returns from the module named by `module`",
         at: { level: step.name, file: module },
       });
-    users.set(step, (found as UserReduction).reduction.user!);
+    users.set(step.level, (found as UserReduction).reduction.user!);
   }
   return users;
 }

@@ -4,24 +4,22 @@
  * who walks which range is the planner's and the pool's business.
  */
 import { ExactSum, exactVariance } from "../reduce/exact.ts";
+import { BLOCK } from "../reduce/lanes.ts";
 import { nanLeaf } from "../reduce/nan.ts";
 import { quotient, reduceNode } from "../reduce/node.ts";
 import type { ReductionDefinition } from "../reduce/reductions.ts";
 import { unitStart } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { Dtype, TypedData } from "../types.ts";
-import type { DenseKernel, Family, Kernels, RaggedKernel } from "./kernels.ts";
+import { type DenseKernel, type Family, type Kernels, MOMENTS_FLAG, MOMENTS_WORDS, type RaggedKernel } from "./kernels.ts";
 import { BYTES } from "./memory.ts";
-import { ACCUMULATOR_BYTES, CHILDREN_PER_CALL, denominatorPlanes, type Program, planesOf, type Step, UNITS_PER_CALL } from "./program.ts";
+import { childrenPerCall, denominatorPlanes, layScratch, type Program, type Step, UNITS_PER_CALL } from "./program.ts";
 
 /** The words of a run: where its data, its scratch and its stored steps lie. */
 export const WORD = { data: 0, scratch: 1, stored: 2 } as const;
 
 /** Leaves that several passes over them may share: 16 Ki values stay in the second-level cache. */
 const LEAVES_PER_PASS = 16384;
-
-/** The float64 words that a moments kernel writes for a unit: n, Σx as two, Σx² as two, and a flag. */
-const MOMENTS = 6;
 
 /** The kernel memory a walker reads and writes. */
 export interface Ground {
@@ -36,6 +34,15 @@ interface Children {
   readonly dtype: Dtype;
 }
 
+/** A step as a walker knows it. */
+interface Stage extends Step {
+  /** A view of those at `offsetsAt`. */
+  readonly offsets: Uint32Array | undefined;
+  /** Where its children's scratch and its temporary planes start, from the start of the scratch. */
+  readonly below: number;
+  readonly aside: number;
+}
+
 /** Finds a user's reduction by its step. */
 export type FindUser = (step: Step) => ReductionDefinition<unknown>;
 
@@ -44,9 +51,7 @@ export class Walker {
   readonly #ground: Ground;
   readonly #program: Program;
   readonly #findUser: FindUser;
-  /** For each step: where its children's scratch starts, and its temporary planes, from the start of the scratch. */
-  readonly #below: number[] = [];
-  readonly #aside: number[] = [];
+  readonly #stages: readonly Stage[];
   #words: Float64Array = new Float64Array(WORD.stored);
   #from = -1;
   #view: Float64Array = new Float64Array(0);
@@ -57,14 +62,13 @@ export class Walker {
     this.#ground = ground;
     this.#program = program;
     this.#findUser = findUser;
-    let at = ACCUMULATOR_BYTES;
-    program.steps.forEach((step, s) => {
-      this.#below.push(at);
-      if (s > 0 && !program.stored[s - 1])
-        at += 8 * planesOf(program.steps[s - 1]!, program.skip) * Math.max(CHILDREN_PER_CALL, step.childrenMax) + 64;
-      this.#aside.push(at);
-      at += 8 * UNITS_PER_CALL * (step.outputs + 2 + MOMENTS) + 64;
-    });
+    const { below, aside } = layScratch(program);
+    this.#stages = program.steps.map((step, s) => ({
+      ...step,
+      offsets: step.extent === undefined ? new Uint32Array(ground.memory.buffer, step.offsetsAt, step.units + 1) : undefined,
+      below: below[s]!,
+      aside: aside[s]!,
+    }));
   }
 
   /** Computes units lo … hi − 1 of the step that `phase` ends with, into that step's stored planes. */
@@ -72,12 +76,12 @@ export class Walker {
     const { from, to } = this.#program.phases[phase]!;
     this.#words = words;
     this.#from = from;
-    this.#fill(to, lo, hi, words[WORD.stored + to]! + 8 * lo, 8 * this.#program.steps[to]!.units);
+    this.#fill(to, lo, hi, words[WORD.stored + to]! + 8 * lo, 8 * this.#stages[to]!.units);
   }
 
   /** Writes the planes of units lo … hi − 1 of step s, each plane `stride` bytes after the one before. */
   #fill(s: number, lo: number, hi: number, out: number, stride: number): void {
-    const step = this.#program.steps[s]!;
+    const step = this.#stages[s]!;
     for (let a = lo; a < hi; ) {
       const b = this.#callEnd(s, step, a, hi);
       this.#close(s, step, a, b, this.#childrenOf(s, step, a, b), out + 8 * (a - lo), stride);
@@ -86,27 +90,27 @@ export class Walker {
   }
 
   /** The children of units a … b − 1, computed first where they are not there yet. */
-  #childrenOf(s: number, step: Step, a: number, b: number): Children {
+  #childrenOf(s: number, step: Stage, a: number, b: number): Children {
     const words = this.#words;
     if (s === 0) return { x: words[WORD.data]!, stride: 0, dtype: this.#program.dtype };
     const first = unitStart(step, a);
     const last = unitStart(step, b);
     if (this.#program.stored[s - 1]) {
       const x = words[WORD.stored + s - 1]!;
-      const stride = 8 * this.#program.steps[s - 1]!.units;
+      const stride = 8 * this.#stages[s - 1]!.units;
       if (s - 1 !== this.#from) this.#fill(s - 1, first, last, x + 8 * first, stride);
       return { x, stride, dtype: "f64" };
     }
-    const at = words[WORD.scratch]! + this.#below[s]!;
+    const at = words[WORD.scratch]! + step.below;
     const stride = 8 * (last - first);
     this.#fill(s - 1, first, last, at, stride);
     return { x: at - 8 * first, stride, dtype: "f64" };
   }
 
   /** Where the units that one round of kernel calls may close end. */
-  #callEnd(s: number, step: Step, a: number, hi: number): number {
+  #callEnd(s: number, step: Stage, a: number, hi: number): number {
     const passes = step.outputs > 1 || step.kind === "weightedMean" || step.kind === "variance" || this.#program.skip;
-    const children = s > 0 ? CHILDREN_PER_CALL : passes ? LEAVES_PER_PASS : Number.POSITIVE_INFINITY;
+    const children = s > 0 ? childrenPerCall(this.#stages[s - 1]) : passes ? LEAVES_PER_PASS : Number.POSITIVE_INFINITY;
     let b = Math.min(hi, a + UNITS_PER_CALL);
     if (step.extent !== undefined) {
       if (step.extent > 0) b = Math.min(b, a + Math.max(1, Math.floor(children / step.extent)));
@@ -128,17 +132,18 @@ export class Walker {
     return b;
   }
 
-  #rowEnd(step: Step, a: number): number {
-    const perRow = Math.ceil(step.rowExtent / 4096);
+  #rowEnd(step: Stage, a: number): number {
+    const perRow = Math.ceil(step.rowExtent / BLOCK);
     return (Math.floor(a / perRow) + 1) * perRow;
   }
 
-  #close(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+  #close(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     if (s === 0 && this.#program.refuseNan) this.#refuseNan(step, a, b, children);
     if (step.joins) this.#join(s, step, a, b, children, out, stride);
     else if (step.kind === "user" || (step.quotient === "real" && (step.kind === "mean" || step.kind === "weightedMean")))
       this.#closeSlowly(s, step, a, b, children, out, stride);
     else if (step.kind === "variance") this.#closeVariance(s, step, a, b, children, out, stride);
+    else if (step.kind === "count") this.#counts(s, step, a, b, children, out, stride);
     else this.#closeSums(s, step, a, b, children, out, stride);
     if (!step.blocks && this.#program.skip) {
       if (!step.joins) this.#countRecords(s, step, a, b, children, out + step.outputs * stride);
@@ -146,78 +151,70 @@ export class Walker {
     }
   }
 
-  /** Sums, means, extremes and counts by kernels. */
-  #closeSums(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
-    const { kind, outputs, blocks, sums } = step;
+  /** Sums, means and extremes by kernels. Blocks leave their divisors beside their sums, and rows divide. */
+  #closeSums(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { kind, outputs, blocks } = step;
     const units = b - a;
-    const skip = step.skips;
-    const exact = sums === "exact";
-    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
-    if (kind === "count") {
-      for (let r = 0; r < outputs; r++) this.#countChildren(step, a, b, children, planeOf(s, this.#program, r), skip, out + r * stride);
-      return;
+    this.#numerators(s, step, a, b, children, out, stride);
+    const by = blocks ? out + outputs * stride : this.#words[WORD.scratch]! + step.aside;
+    const byStride = blocks ? stride : 8 * units;
+    const planes = this.#denominators(s, step, a, b, children, by, byStride);
+    if (blocks) {
+      if (this.#program.skip) this.#countChildren(step, a, b, children, 0, step.skips, by + planes * byStride);
+    } else if (kind === "weightedMean") this.#divide(step, units, out, stride, by, planes > 1 ? byStride : 0);
+    else if (kind === "mean") {
+      this.#counts(s, step, a, b, children, by, byStride);
+      for (let r = 0; r < outputs; r++) this.#divideBy(units, out + r * stride, by + r * byStride);
     }
+  }
+
+  /** Each output's number of children, or of those that are kept. */
+  #counts(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    for (let r = 0; r < step.outputs; r++) this.#countChildren(step, a, b, children, this.#planeOf(s, r), step.skips, out + r * stride);
+  }
+
+  /** Each output's sum, weighted sum or extreme. */
+  #numerators(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { kind, weights } = step;
     const weighted = kind === "weightedSum" || kind === "weightedMean";
-    const own = step.weights.form === "perNode" || step.weights.form === "records";
+    const own = weights.form === "perNode" || weights.form === "records";
+    const exact = step.sums === "exact";
     const family = (
       kind === "min" || kind === "max" ? kind : weighted ? (exact ? "exactWeightedSum" : "weightedSum") : exact ? "exactSum" : "sum"
     ) satisfies Family;
-    for (let r = 0; r < outputs; r++) {
+    const kernel = step.skips ? (`${family}Skip` as const) : family;
+    for (let r = 0; r < step.outputs; r++) {
+      const x = children.x + this.#planeOf(s, r) * children.stride;
       const w = weighted ? this.#weightsAt(s, step, r, a, children) : 0;
-      this.#call(
-        skip ? `${family}Skip` : family,
-        step,
-        a,
-        b,
-        children.x + planeOf(s, this.#program, r) * children.stride,
-        children.dtype,
-        w,
-        own,
-        out + r * stride,
-      );
+      this.#call(kernel, step, a, b, x, children.dtype, w, own, out + r * stride);
     }
-    const denominators = denominatorPlanes(step);
-    const w = blocks ? out + outputs * stride : aside;
-    const wStride = blocks ? stride : 8 * units;
-    for (let r = 0; r < denominators; r++) {
-      const at = this.#weightsAt(s, step, r, a, children);
-      if (skip)
-        this.#call(
-          exact ? "exactWeightSkip" : "weightSkip",
-          step,
-          a,
-          b,
-          children.x + planeOf(s, this.#program, r) * children.stride,
-          children.dtype,
-          at,
-          own,
-          w + r * wStride,
-        );
-      else this.#call(exact ? "exactSum" : "sum", step, a, b, this.#asChildren(step, at, a), "f64", 0, false, w + r * wStride);
+  }
+
+  /** Σ w where it differs from node to node: how many planes of it. */
+  #denominators(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): number {
+    const planes = denominatorPlanes(step);
+    const own = step.weights.form === "perNode" || step.weights.form === "records";
+    const exact = step.sums === "exact";
+    for (let r = 0; r < planes; r++) {
+      const w = this.#weightsAt(s, step, r, a, children);
+      const x = children.x + this.#planeOf(s, r) * children.stride;
+      if (step.skips) this.#call(exact ? "exactWeightSkip" : "weightSkip", step, a, b, x, children.dtype, w, own, out + r * stride);
+      else this.#call(exact ? "exactSum" : "sum", step, a, b, this.#asChildren(step, w, a), "f64", 0, false, out + r * stride);
     }
-    if (blocks) {
-      if (this.#program.skip) this.#countChildren(step, a, b, children, 0, skip, out + (outputs + denominators) * stride);
-      return;
-    }
-    if (kind === "weightedMean") this.#divide(step, units, out, stride, w, denominators > 1 ? wStride : 0);
-    else if (kind === "mean")
-      for (let r = 0; r < outputs; r++) {
-        this.#countChildren(step, a, b, children, planeOf(s, this.#program, r), skip, aside);
-        this.#divideBy(units, out + r * stride, aside);
-      }
+    return planes;
   }
 
   /** Closes rows from the planes of their blocks. */
-  #join(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+  #join(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     const { kind, outputs } = step;
     const units = b - a;
     const skip = this.#program.skip;
-    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
+    const aside = this.#words[WORD.scratch]! + step.aside;
     const extreme = kind === "min" || kind === "max";
     // A block with no kept child has no extreme: its NaN says nothing about the row.
     const family = extreme ? (skip ? (`${kind}Skip` as const) : kind) : "exactSum";
     for (let r = 0; r < outputs; r++) this.#call(family, step, a, b, children.x + r * children.stride, "f64", 0, false, out + r * stride);
-    const denominators = denominatorPlanes(this.#program.steps[s - 1]!);
+    const denominators = denominatorPlanes(this.#stages[s - 1]!);
     for (let r = 0; r < denominators; r++)
       this.#call("exactSum", step, a, b, children.x + (outputs + r) * children.stride, "f64", 0, false, aside + 8 * units * r);
     const kept = out + outputs * stride;
@@ -231,47 +228,49 @@ export class Walker {
   }
 
   /** The lengths of ragged rows that were cut into blocks. */
-  #fillRowLengths(step: Step, a: number, b: number, out: number): void {
-    const blocks = this.#program.steps[0]!;
+  #fillRowLengths(step: Stage, a: number, b: number, out: number): void {
+    const blocks = this.#stages[0]!;
     const values = this.#f64();
     for (let row = a; row < b; row++)
       values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
   }
 
-  #closeVariance(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+  #closeVariance(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     const skip = step.skips;
-    const aside = this.#words[WORD.scratch]! + this.#aside[s]!;
+    const aside = this.#words[WORD.scratch]! + step.aside;
     for (let r = 0; r < step.outputs; r++) {
-      const x = children.x + planeOf(s, this.#program, r) * children.stride;
+      const x = children.x + this.#planeOf(s, r) * children.stride;
       this.#call(skip ? "momentsSkip" : "moments", step, a, b, x, children.dtype, 0, false, aside);
       const values = this.#f64();
       for (let u = a; u < b; u++) {
-        const m = aside / 8 + (u - a) * MOMENTS;
-        const n = values[m]!;
-        const first = unitStart(step, u);
-        values[(out + r * stride) / 8 + u - a] =
-          values[m + 5] === 1
-            ? exactVariance(n, step.ddof, exactly(values[m + 1]!, values[m + 2]!), exactly(values[m + 3]!, values[m + 4]!))
-            : values[m + 5] === 2
-              ? Number.NaN
-              : this.#exactMoments(x + BYTES[children.dtype] * first, unitStart(step, u + 1) - first, children.dtype, skip, step.ddof);
+        const m = aside / 8 + (u - a) * MOMENTS_WORDS;
+        const flag = values[m + 5]!;
+        let variance = Number.NaN;
+        if (flag === MOMENTS_FLAG.exact)
+          variance = exactVariance(values[m]!, step.ddof, exactly(values[m + 1]!, values[m + 2]!), exactly(values[m + 3]!, values[m + 4]!));
+        else if (flag !== MOMENTS_FLAG.notFinite) {
+          const first = unitStart(step, u);
+          variance = this.#exactVariance(step, x + BYTES[children.dtype] * first, unitStart(step, u + 1) - first, children.dtype);
+        }
+        values[(out + r * stride) / 8 + u - a] = variance;
       }
     }
   }
 
-  #exactMoments(x: number, n: number, dtype: Dtype, skip: boolean, ddof: number): number {
-    const moments = this.#ground.kernels.exactMoments(dtype, x, n, skip, this.#words[WORD.scratch]!);
-    return exactVariance(moments.n, ddof, moments.sum, moments.squares);
+  /** The variance of one unit whose moments do not fit what the kernel writes. */
+  #exactVariance(step: Stage, x: number, n: number, dtype: Dtype): number {
+    const moments = this.#ground.kernels.exactMoments(dtype, x, n, step.skips, this.#words[WORD.scratch]!);
+    return exactVariance(moments.n, step.ddof, moments.sum, moments.squares);
   }
 
   /** Users' functions, and quotients of exact sums: one node at a time, by the reference definition. */
-  #closeSlowly(s: number, step: Step, a: number, b: number, children: Children, out: number, stride: number): void {
+  #closeSlowly(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     const { skip } = this.#program;
     const values = typedView(this.#ground.memory.buffer, children.dtype);
     const bytes = BYTES[children.dtype];
     const weights = this.#f64();
     for (let r = 0; r < step.outputs; r++) {
-      const plane = (children.x + planeOf(s, this.#program, r) * children.stride) / bytes;
+      const plane = (children.x + this.#planeOf(s, r) * children.stride) / bytes;
       for (let u = a; u < b; u++) {
         const first = unitStart(step, u);
         const n = unitStart(step, u + 1) - first;
@@ -289,16 +288,16 @@ export class Walker {
   }
 
   /** Under skip: the kept records below each unit, which are those below its kept children. */
-  #countRecords(s: number, step: Step, a: number, b: number, children: Children, out: number): void {
+  #countRecords(s: number, step: Stage, a: number, b: number, children: Children, out: number): void {
     if (s === 0) this.#countChildren(step, a, b, children, 0, step.skips, out);
     else {
-      const records = children.x + this.#program.steps[s - 1]!.outputs * children.stride;
+      const records = children.x + this.#stages[s - 1]!.outputs * children.stride;
       this.#call("exactWeightSkip", step, a, b, children.x, "f64", this.#asWeights(step, records, a), true, out);
     }
   }
 
   /** Under skip: a unit with no records below it is missing, which its parent reads as NaN. */
-  #markMissing(step: Step, units: number, out: number, stride: number): void {
+  #markMissing(step: Stage, units: number, out: number, stride: number): void {
     const values = this.#f64();
     const records = (out + step.outputs * stride) / 8;
     for (let u = 0; u < units; u++)
@@ -306,14 +305,14 @@ export class Walker {
   }
 
   /** The number of children of each unit, or of those that are kept. */
-  #countChildren(step: Step, a: number, b: number, children: Children, plane: number, skip: boolean, out: number): void {
+  #countChildren(step: Stage, a: number, b: number, children: Children, plane: number, skip: boolean, out: number): void {
     const values = this.#f64();
     if (skip) this.#call("countSkip", step, a, b, children.x + plane * children.stride, children.dtype, 0, false, out);
     else if (step.extent !== undefined) values.fill(step.extent, out / 8, out / 8 + b - a);
     else for (let u = a; u < b; u++) values[out / 8 + u - a] = step.offsets![u + 1]! - step.offsets![u]!;
   }
 
-  #refuseNan(step: Step, a: number, b: number, { x, dtype }: Children): void {
+  #refuseNan(step: Stage, a: number, b: number, { x, dtype }: Children): void {
     if (!isFloat(dtype)) return;
     const first = unitStart(step, a);
     const found = this.#ground.kernels.firstNaN(dtype, x + BYTES[dtype] * first, unitStart(step, b) - first);
@@ -321,7 +320,7 @@ export class Walker {
     throw nanLeaf(step.name, first + found);
   }
 
-  #divide(step: Step, units: number, out: number, stride: number, by: number, byStride: number): void {
+  #divide(step: Stage, units: number, out: number, stride: number, by: number, byStride: number): void {
     const values = this.#f64();
     for (let r = 0; r < step.outputs; r++) {
       const sum = step.weightSums?.[step.weightSums.length > 1 ? r : 0];
@@ -338,7 +337,7 @@ export class Walker {
   }
 
   /** One kernel call over units a … b − 1. `w` is as #weightsAt gives it; `own` says that each child has its own weight. */
-  #call(family: Family, step: Step, a: number, b: number, x: number, dtype: Dtype, w: number, own: boolean, out: number): void {
+  #call(family: Family, step: Stage, a: number, b: number, x: number, dtype: Dtype, w: number, own: boolean, out: number): void {
     const { kernels } = this.#ground;
     const scratch = this.#words[WORD.scratch]!;
     let doubtful: number | undefined;
@@ -353,13 +352,13 @@ export class Walker {
   }
 
   /** The weights of output r as a kernel takes them: of unit a's first child (dense), or as if of child 0 (ragged). */
-  #weightsAt(s: number, step: Step, r: number, a: number, children: Children): number {
+  #weightsAt(s: number, step: Stage, r: number, a: number, children: Children): number {
     const first = this.#weightOfChild(s, step, r, a, children);
     return step.extent !== undefined ? first : first - 8 * unitStart(step, a);
   }
 
   /** The address of the weight of unit u's first child, for output r. */
-  #weightOfChild(s: number, step: Step, r: number, u: number, children: Children): number {
+  #weightOfChild(s: number, step: Stage, r: number, u: number, children: Children): number {
     const { weights } = step;
     const first = unitStart(step, u);
     switch (weights.form) {
@@ -371,18 +370,23 @@ export class Walker {
       case "perNode":
         return weights.at + 8 * (weights.length === 0 ? 0 : first % weights.length);
       case "records":
-        return children.x + this.#program.steps[s - 1]!.outputs * children.stride + 8 * first;
+        return children.x + this.#stages[s - 1]!.outputs * children.stride + 8 * first;
     }
   }
 
   /** Weights at `at` (as #weightsAt gives them) as the children of a sum. */
-  #asChildren(step: Step, at: number, a: number): number {
+  #asChildren(step: Stage, at: number, a: number): number {
     return step.extent !== undefined ? at - 8 * a * step.extent : at;
   }
 
   /** A plane of values that starts at child 0 as the weights of a call. */
-  #asWeights(step: Step, plane: number, a: number): number {
+  #asWeights(step: Stage, plane: number, a: number): number {
     return step.extent !== undefined ? plane + 8 * a * step.extent : plane;
+  }
+
+  /** The plane of the children that output r reads: its own, or the only one. */
+  #planeOf(s: number, r: number): number {
+    return s > 0 && this.#stages[s - 1]!.outputs > 1 ? r : 0;
   }
 
   /** All of the memory as float64. Memory only grows, so an older view is short but never wrong. */
@@ -391,11 +395,6 @@ export class Walker {
     if (this.#view.byteLength !== buffer.byteLength) this.#view = new Float64Array(buffer);
     return this.#view;
   }
-}
-
-/** The plane of the children that output r reads: its own, or the only one. */
-function planeOf(s: number, program: Program, r: number): number {
-  return s > 0 && program.steps[s - 1]!.outputs > 1 ? r : 0;
 }
 
 function exactly(high: number, low: number): ExactSum {

@@ -2,7 +2,7 @@
  * The WebAssembly backend: places a fitted chain in kernel memory and walks it, on the calling thread and on the pool.
  * What is one pass and what is one part was decided by the planner.
  */
-import { FourfoldError, throwIfAborted } from "../errors.ts";
+import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import { emptyValue } from "../reduce/node.ts";
 import { builtIn, type Fitted, type FittedLevel } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
@@ -14,11 +14,9 @@ import { loadKernelModule } from "./kernels.ts";
 import { type Block, BYTES, type Heap, Heaps } from "./memory.ts";
 import { type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
 import { findLocal } from "./runner.ts";
+import { Aborts, eventLoopTurn, TURN_MS_MAX } from "./turns.ts";
 import { Walker, WORD } from "./walk.ts";
 import { WorkerPool } from "./workers.ts";
-
-/** The calling thread lets the event loop turn after this many milliseconds of its own work. */
-const TURN_MS_MAX = 2;
 
 /** What the planner decided, as far as this backend needs it. */
 export interface WasmLayout extends Layout {
@@ -46,6 +44,8 @@ export interface WasmOptions {
   readonly memoryBytesMax: number;
   readonly runsMax: number;
   readonly workerUrl: URL | undefined;
+  /** Gives back memory that can be done without, such as an idle plan's; false if there is none. */
+  readonly reclaim: () => boolean;
 }
 
 /** See the head of this file. */
@@ -55,11 +55,13 @@ export class WasmBackend {
   closed = false;
   readonly #pool: WorkerPool | undefined;
   #programs = 0;
+  #turn: Promise<void> = Promise.resolve();
+  readonly #aborts: Aborts = new Aborts();
 
-  constructor({ workers, memoryBytesMax, runsMax, workerUrl }: WasmOptions) {
+  constructor({ workers, memoryBytesMax, runsMax, workerUrl, reclaim }: WasmOptions) {
     const module = loadKernelModule();
     if (workers > 0) this.#pool = new WorkerPool({ workers, setup: { module }, jobsMax: runsMax, ...(workerUrl && { workerUrl }) });
-    this.heaps = new Heaps(module, memoryBytesMax, (heap) => this.#pool?.broadcast({ heap: heap.index, memory: heap.memory }));
+    this.heaps = new Heaps(module, memoryBytesMax, (heap) => this.#pool?.broadcast({ heap: heap.index, memory: heap.memory }), reclaim);
   }
 
   /** The pool's counts; zeros where there is no pool. */
@@ -67,10 +69,32 @@ export class WasmBackend {
     return this.#pool?.stats ?? { workers: 0, replaced: 0, retries: 0, jobs: 0 };
   }
 
-  /** The heap and address of data that lies in engine memory, or undefined for a foreign array. */
-  locate(data: TypedData): { readonly heap: Heap; readonly at: number } | undefined {
-    const heap = this.heaps.all.find((candidate) => candidate.owns(data.buffer));
-    return heap && { heap, at: data.byteOffset };
+  /** Runs that use the pool take turns, since it does one job at a time: so only one of them has memory for its workers. */
+  async inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let done = (): void => undefined;
+    this.#turn = new Promise((resolve) => {
+      done = resolve;
+    });
+    try {
+      await this.#unlessAborted(before, signal);
+      if (this.closed) throw closed();
+      return await work();
+    } finally {
+      void before.then(done);
+    }
+  }
+
+  /** Waits for a promise that never rejects; an abort ends the wait. */
+  #unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return promise;
+    return new Promise((resolve, reject) => {
+      const stop = this.#aborts.on(signal, () => reject(aborted(signal)));
+      void promise.then(() => {
+        stop();
+        resolve();
+      });
+    });
   }
 
   /** Prepares a fitted chain. */
@@ -154,8 +178,13 @@ class Prepared implements Executable {
     }
   }
 
-  async run(data: TypedData, { signal, onProgress }: RunContext): Promise<RunOutput> {
-    throwIfAborted(signal);
+  async run(data: TypedData, context: RunContext): Promise<RunOutput> {
+    throwIfAborted(context.signal);
+    const onPool = this.#layout.phases.some(({ where }) => where === "workers");
+    return onPool ? this.#backend.inTurn(context.signal, () => this.#run(data, context)) : this.#run(data, context);
+  }
+
+  async #run(data: TypedData, { signal, onProgress }: RunContext): Promise<RunOutput> {
     const run = this.#begin(data);
     try {
       const started = performance.now();
@@ -222,22 +251,45 @@ class Prepared implements Executable {
 
   /** Copies leaves first … last − 1 of a foreign array, and says where leaf 0 would lie. */
   #copyPiece({ heap, piece, data, words }: Run, first: number, last: number): void {
-    if (last > first) heap.view(this.#dtype, piece, last - first).set(data.subarray(first, last));
+    const chunk = data.subarray(first, last);
+    if (chunk.length !== last - first)
+      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the data has ${data.length} values now, fewer than when the run began`, {
+        given: data.length,
+        fix: "Do not shrink, transfer or detach an array while it is reduced",
+      });
+    if (last > first) heap.view(this.#dtype, piece, last - first).set(chunk);
     words[WORD.data] = piece - BYTES[this.#dtype] * first;
     this.#backend.stats.bytesCopied += BYTES[this.#dtype] * (last - first);
   }
 
   #begin(data: TypedData): Run {
     const { heaps } = this.#backend;
-    const located = this.#layout.placement === "engine memory" ? this.#backend.locate(data) : undefined;
-    const heap = located?.heap ?? heaps.all[0]!;
-    const { program, walker, storedAt, pieceAt, runBytes } = this.#placed.get(heap) ?? this.#place(heap);
-    const block = heaps.allocate(runBytes, heap);
+    const leaves = this.#layout.placement === "engine memory" ? heaps.leavesOf(data)! : undefined;
+    const { ready, block } = leaves ? this.#reserve(leaves.block.heap) : this.#reserveAnywhere();
+    const { program, walker, storedAt, pieceAt } = ready;
     const words = new Float64Array(WORD.stored + storedAt.length);
-    words[WORD.data] = located?.at ?? 0;
+    words[WORD.data] = leaves ? data.byteOffset : 0;
     words[WORD.scratch] = block.at;
     for (let s = 0; s < storedAt.length; s++) words[WORD.stored + s] = block.at + storedAt[s]!;
-    return { heap, program, walker, words, block, piece: located ? 0 : block.at + pieceAt, data };
+    return { heap: block.heap, program, walker, words, block, piece: leaves ? 0 : block.at + pieceAt, data };
+  }
+
+  #reserve(heap: Heap): { readonly ready: Ready; readonly block: Block } {
+    const ready = this.#placed.get(heap) ?? this.#place(heap);
+    return { ready, block: this.#backend.heaps.allocate(ready.runBytes, heap) };
+  }
+
+  /** For a foreign array any memory will do: one that has the weights already, any other, or a new one. */
+  #reserveAnywhere(): { readonly ready: Ready; readonly block: Block } {
+    const { heaps } = this.#backend;
+    for (const heap of new Set([...this.#placed.keys(), ...heaps.all])) {
+      try {
+        return this.#reserve(heap);
+      } catch (error) {
+        if (!(error instanceof FourfoldError && error.code === "ERR_FOURFOLD_MEMORY")) throw error;
+      }
+    }
+    return this.#reserve(heaps.add());
   }
 
   #place(heap: Heap): Ready {
@@ -297,14 +349,6 @@ function largestPart(strata: readonly Stratum[], layout: WasmLayout): number {
       valuesBefore(strata, -1, first!.to, first!.parts[part + 1]!) - valuesBefore(strata, -1, first!.to, first!.parts[part]!),
     );
   return most;
-}
-
-function closed(): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine was closed", { fix: "Await its calls before you close it" });
-}
-
-function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function roundUp64(bytes: number): number {

@@ -6,7 +6,7 @@
  * One loop watches one job. It looks at the part words, then waits for REPLY; whatever happens (a worker is through, an
  * error, an exit, an abort, a tick of the clock) rings REPLY, and the loop looks again. So nothing is decided from events alone.
  */
-import { aborted, badOption, FourfoldError } from "../errors.ts";
+import { aborted, badOption, closed, FourfoldError } from "../errors.ts";
 import {
   BELL,
   type Board,
@@ -385,10 +385,6 @@ export class WorkerPool {
     if (this.#holds === 0) clearInterval(this.#ticker);
     else if (this.#holds === 1 && change === 1) this.#ticker = setInterval(() => ring(this.#board, REPLY), TICK_MS);
   }
-}
-
-function closed(): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine was closed", { fix: "Await its calls before you close it" });
 }
 
 function cannotStart(cause: unknown): FourfoldError {

@@ -1,15 +1,5 @@
 /** Public names of `fourfold/files`: tables and tensors at rest. */
+export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 export { type LoadOptions, loadSpec, type Spec } from "./load.ts";
 export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
-export type {
-  GroupedLevel,
-  GroupedTable,
-  Job,
-  ReadOptions,
-  ReduceName,
-  SpecLevel,
-  SpecSource,
-  SpecWeights,
-  TableType,
-  TableValues,
-} from "./spec.ts";
+export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";

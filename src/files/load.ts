@@ -2,8 +2,9 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { badOption, FourfoldError } from "../errors.ts";
+import type { GroupedTable } from "../reduce/grouped.ts";
 import { allowedPlaces } from "./folders.ts";
-import { describeSpec, type GroupedTable, type Job, parseSpec, type ReadOptions, SPEC_BYTES_MAX, type SpecContent } from "./spec.ts";
+import { describeSpec, type Job, parseSpec, type ReadOptions, SPEC_BYTES_MAX, type SpecContent } from "./spec.ts";
 import { readTable } from "./table.ts";
 
 /** What a spec may reach and use. */

@@ -3,12 +3,13 @@
  * and JSON pointer in every message. It opens no file and runs no query; docs/spec.md is the reader's page.
  */
 import { FourfoldError, nearest, show } from "../errors.ts";
-import type { Key, NullKeys } from "../reduce/group.ts";
-import type { NanPolicy, Progress } from "../types.ts";
+import type { NullKeys } from "../reduce/group.ts";
+import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+import type { Dtype, NanPolicy, Progress, TypedData } from "../types.ts";
 import { type JsonDocument, type JsonObject, type JsonValue, parseJson, pointerStep } from "./json.ts";
 
 /** A reduction that a spec can name. */
-export type ReduceName = "sum" | "mean" | "min" | "max" | "count" | "variance" | "weightedSum" | "weightedMean";
+export type ReduceName = GroupedLevel["reduce"];
 
 /** How a file is read. */
 export type FileFormat = "parquet" | "csv" | "json" | "ndjson";
@@ -45,33 +46,6 @@ export interface SpecContent {
   readonly document: JsonDocument;
 }
 
-/** A typed array that values of a source arrive in; the type never changes a bit of a result. */
-export type TableValues = Float64Array | Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array;
-
-/** One level of a {@link GroupedTable}. */
-export interface GroupedLevel {
-  readonly name: string;
-  /** The key columns, outermost first. */
-  readonly keyNames: readonly string[];
-  /** One array for each key column, one entry for each node; nodes ascend by key, outermost column first. */
-  readonly keys: readonly (readonly Key[])[];
-  readonly nodes: number;
-  /** `nodes + 1` offsets: level 0 cuts the values into nodes, level i cuts the nodes of level i - 1. */
-  readonly offsets: Uint32Array;
-  readonly reduce: ReduceName;
-  readonly ddof?: number;
-  /** One weight for each child, in the children's order; or the word "count"; or one list that every node shares. */
-  readonly weights?: Float64Array | "count" | readonly number[];
-}
-
-/** Records grouped for a chain: innermost level first. The order of records inside a node is arbitrary. */
-export interface GroupedTable {
-  readonly values: TableValues;
-  readonly records: number;
-  readonly levels: readonly GroupedLevel[];
-  readonly readMs: number;
-}
-
 /** How a table is read. */
 export interface ReadOptions {
   readonly signal?: AbortSignal;
@@ -79,11 +53,8 @@ export interface ReadOptions {
   /** Overrides the spec's own policy. */
   readonly nan?: NanPolicy;
   /** Where the values go, if not into memory of their own: called once, with the exact length, before any value is copied. */
-  readonly allocate?: (type: TableType, length: number) => TableValues;
+  readonly allocate?: (type: Dtype, length: number) => TypedData;
 }
-
-/** The types a source's values can have. */
-export type TableType = "f64" | "f32" | "i32" | "i16" | "i8" | "u8";
 
 /** A roll-up that can be run: what `engine.run` takes beside a chain. */
 export interface Job {

@@ -11,11 +11,12 @@
  */
 import { FourfoldError, nearest, show } from "../errors.ts";
 import type { Key } from "../reduce/group.ts";
-import type { NanPolicy } from "../types.ts";
+import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+import type { Dtype, NanPolicy, TypedData } from "../types.ts";
 import { type Column, type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import { type Allowed, resolvePath } from "./folders.ts";
 import type { JsonDocument } from "./json.ts";
-import type { GroupedLevel, GroupedTable, ReadOptions, SpecContent, SpecLevel, SpecSource, TableType, TableValues } from "./spec.ts";
+import type { ReadOptions, SpecContent, SpecLevel, SpecSource } from "./spec.ts";
 import { hasCollation, identifier, quoted, replacePaths, singleSelect, sqlPaths } from "./sql.ts";
 
 /** Bytes copied in one go: 4 MiB take about 3 ms of the event loop. */
@@ -49,13 +50,13 @@ interface Opened {
 interface NumberColumn {
   readonly name: string;
   readonly sql: string;
-  readonly type: TableType;
+  readonly type: Dtype;
   readonly inexact: string | undefined;
   /** A wide type read as INTEGER, which fails where it does not fit. */
   readonly narrowed: boolean;
 }
 
-const RAW_TYPES: Readonly<Record<string, TableType>> = { TINYINT: "i8", SMALLINT: "i16", INTEGER: "i32", UTINYINT: "u8" };
+const RAW_TYPES: Readonly<Record<string, Dtype>> = { TINYINT: "i8", SMALLINT: "i16", INTEGER: "i32", UTINYINT: "u8" };
 const EXACT_INTEGERS = ["TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"];
 const WIDE_INTEGERS = ["BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"];
 const TEXT_KEYS = [
@@ -72,7 +73,7 @@ const TEXT_KEYS = [
   "TIMESTAMP_NS",
   "TIMESTAMP_TZ",
 ];
-const BYTES_OF: Readonly<Record<TableType, number>> = { f64: 8, f32: 4, i32: 4, i16: 2, i8: 1, u8: 1 };
+const BYTES_OF: Readonly<Record<Dtype, number>> = { f64: 8, f32: 4, i32: 4, i16: 2, i8: 1, u8: 1 };
 
 /** `error` with the place of the part of the spec that caused it. */
 function placed(error: unknown, document: JsonDocument, pointer: string): unknown {
@@ -316,7 +317,7 @@ class TableReader {
     const built = await this.#nodes(source, grouping, watch);
 
     const memoryMax = this.#limits.memoryBytesMax;
-    const type: TableType = built.nulls > 0 ? "f64" : value.type;
+    const type: Dtype = built.nulls > 0 ? "f64" : value.type;
     const bytes = built.records * (BYTES_OF[type] + (weight === undefined ? 0 : 8));
     if (built.records > RECORDS_MAX || (memoryMax !== undefined && bytes > memoryMax))
       throw new FourfoldError("ERR_FOURFOLD_MEMORY", `${built.records} records take ${bytes} bytes`, {
@@ -479,7 +480,7 @@ class TableReader {
   }
 
   /** Copies the lists of `grouped` into `target`, a bounded piece at a time. */
-  async #fill(target: TableValues, list: string, counts: readonly number[], watch: Watch): Promise<void> {
+  async #fill(target: TypedData, list: string, counts: readonly number[], watch: Watch): Promise<void> {
     const { onProgress } = this.#options;
     const piece = PIECE_BYTES / target.BYTES_PER_ELEMENT;
     let at = 0;
@@ -719,7 +720,7 @@ function mostAtOnce(counts: readonly number[]): number {
 /** Equal weights: NaN equals NaN, and -0 equals 0. */
 const same = (a: number, b: number): boolean => a === b || (a !== a && b !== b);
 
-function allocate(type: TableType, length: number): TableValues {
+function allocate(type: Dtype, length: number): TypedData {
   switch (type) {
     case "f64":
       return new Float64Array(length);
@@ -737,7 +738,7 @@ function allocate(type: TableType, length: number): TableValues {
 }
 
 /** Copies lists one after the other; they nearly always lie so already. */
-function copyLists(target: TableValues, start: number, { items, entries }: { items: ArrayLike<number>; entries: BigUint64Array }): number {
+function copyLists(target: TypedData, start: number, { items, entries }: { items: ArrayLike<number>; entries: BigUint64Array }): number {
   let at = start;
   let dense = true;
   let length = 0;

@@ -1,6 +1,6 @@
 /** A chain: the ordered reductions of a hierarchy, innermost first. A plain value: no device, no I/O. */
 import { FourfoldError, show } from "../errors.ts";
-import type { Reduction } from "./reductions.ts";
+import { isReduction, type Reduction } from "./reductions.ts";
 
 /** One step of a chain. */
 export interface Level {
@@ -15,6 +15,9 @@ export interface Chain {
 
 /** Levels of one chain: what a run can tell its workers about. */
 const LEVELS_MAX = 60;
+
+/** What chain() made. Backends trust a chain, so nothing else passes for one. */
+const MADE: WeakSet<object> = new WeakSet();
 
 const DEFAULT_NAMES = ["f", "g", "h", "k"];
 
@@ -67,12 +70,14 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
         fix: "Keep the matrix at one level and run the chain once for each output of the other",
       },
     );
-  return Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
+  const made: Chain = Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
+  MADE.add(made);
+  return made;
 }
 
 /** Refuses what is no chain. @throws FourfoldError ERR_FOURFOLD_CHAIN */
 export function checkChain(value: unknown): asserts value is Chain {
-  if (typeof value === "object" && value !== null && Array.isArray((value as Partial<Chain>).levels)) return;
+  if (typeof value === "object" && value !== null && MADE.has(value)) return;
   throw new FourfoldError("ERR_FOURFOLD_CHAIN", `the chain is ${show(value)}`, {
     given: value,
     expected: "what chain() returns",
@@ -84,13 +89,4 @@ export function checkChain(value: unknown): asserts value is Chain {
 export function outputsOf(c: Chain): number | undefined {
   for (const { reduction } of c.levels) if (reduction.weights?.form === "matrix") return reduction.weights.rows;
   return undefined;
-}
-
-function isReduction(value: unknown): value is Reduction {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as Reduction).kind === "string" &&
-    typeof (value as Reduction).name === "string"
-  );
 }

@@ -124,14 +124,22 @@ export class ExactSum {
   }
 }
 
-/** The quotient of two exact sums, rounded once (clause 6, accuracy `"exact"`). A zero or non-finite operand follows IEEE. */
+/**
+ * The quotient of two exact sums, rounded once (clause 6, accuracy `"exact"`). A zero divisor or a non-finite operand follows
+ * IEEE on the exact sums: neither is rounded first, so a sum beyond float64 is no infinity and one below it is no zero.
+ */
 export function exactQuotient(numerator: ExactSum, denominator: ExactSum): number {
   const n = numerator.scaled();
   const d = denominator.scaled();
-  if (numerator.special() !== undefined || denominator.special() !== undefined || d.m === 0n)
-    return canonical(numerator.value() / denominator.value());
-  return d.m > 0n ? roundRatio(n.m, d.m, n.e - d.e) : roundRatio(-n.m, -d.m, n.e - d.e);
+  if (numerator.special() === undefined && denominator.special() === undefined && d.m !== 0n)
+    return d.m > 0n ? roundRatio(n.m, d.m, n.e - d.e) : roundRatio(-n.m, -d.m, n.e - d.e);
+  // What is left hangs on signs alone, so ±1 can stand for any finite sum but 0. An exact zero is +0 (clause 8).
+  const stand = numerator.special() ?? signOf(n.m);
+  const by = denominator.special() ?? signOf(d.m);
+  return stand === 0 && by !== 0 && by === by ? 0 : canonical(stand / by);
 }
+
+const signOf = (m: bigint): number => (m > 0n ? 1 : m < 0n ? -1 : 0);
 
 /**
  * The variance from exact Σx and Σx² (clause 7): (n·Σx² − (Σx)²) / (n·(n − ddof)), rounded once;

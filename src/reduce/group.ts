@@ -94,6 +94,7 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
       at: { column: name },
     });
   const codeOf = new Map<Key, number>();
+  const found: Key[] = []; // by code, in the order of their first records
   const codes = new Uint32Array(n);
   for (let i = 0; i < n; i++) {
     const given = column[i];
@@ -118,30 +119,79 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
             at: { column: name, row: i },
           },
         );
-      code = codeOf.size;
+      code = found.length;
       codeOf.set(key, code);
+      found.push(key);
     }
     codes[i] = code;
     if (i % SLICE === SLICE - 1) yield;
   }
-  const found = [...codeOf.keys()];
   const keys: Key[] = [];
   const rank = new Uint32Array(found.length);
-  const place = new Map<Key, number>();
-  for (const key of found.filter((key) => key !== null || nullKeys === "group").sort(compareKeys)) {
-    // 2 and 2n are one key, whichever came first.
-    if (keys.length === 0 || compareKeys(keys.at(-1)!, key) < 0) keys.push(key);
-    else if (typeof key === "number") keys[keys.length - 1] = key;
-    place.set(key, keys.length - 1);
+  let skipped = -1;
+  const ascending = yield* sortedCodes(found);
+  for (let i = 0; i < ascending.length; i++) {
+    const code = ascending[i]!;
+    const key = found[code]!;
+    if (key === null && nullKeys === "skip") skipped = code;
+    else {
+      // 2 and 2n are one key, whichever came first.
+      const last = keys[keys.length - 1];
+      if (last === undefined || typeof last === typeof key || compareKeys(last, key) < 0) keys.push(key);
+      else if (typeof key === "number") keys[keys.length - 1] = key;
+      rank[code] = keys.length - 1;
+    }
+    if (i % SLICE === SLICE - 1) yield;
   }
-  found.forEach((key, code) => {
-    rank[code] = place.get(key) ?? keys.length;
-  });
+  if (skipped >= 0) rank[skipped] = keys.length;
   for (let i = 0; i < n; i++) {
     codes[i] = rank[codes[i]!]!;
     if (i % SLICE === SLICE - 1) yield;
   }
   return { codes, keys };
+}
+
+/** Codes that are sorted at one go: a millisecond or two of comparisons. */
+const RUN = 1024;
+
+/** True if `<` orders these keys as {@link compareKeys} does, which takes four times as long: numbers alone, or strings without surrogates. */
+function* comparable(keys: readonly Key[]): Generator<void, boolean> {
+  const type = typeof keys[0];
+  if (type !== "number" && type !== "string") return false;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (typeof key !== type || (typeof key === "string" && /[\ud800-\udfff]/.test(key))) return false;
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  return true;
+}
+
+const plainly = (a: Key, b: Key): number => (a! < b! ? -1 : a! > b! ? 1 : 0);
+
+/** The codes of distinct keys in ascending order of key: runs are sorted, then merged in pairs. */
+function* sortedCodes(keys: readonly Key[]): Generator<void, Uint32Array> {
+  const n = keys.length;
+  const before = (yield* comparable(keys)) ? plainly : compareKeys;
+  const compare = (a: number, b: number): number => before(keys[a]!, keys[b]!);
+  let from = new Uint32Array(n);
+  for (let code = 0; code < n; code++) from[code] = code;
+  for (let start = 0; start < n; start += RUN) {
+    from.subarray(start, start + RUN).sort(compare);
+    yield;
+  }
+  let to = new Uint32Array(n);
+  for (let width = RUN; width < n; width *= 2) {
+    for (let start = 0; start < n; start += 2 * width) {
+      const middle = Math.min(start + width, n);
+      const end = Math.min(middle + width, n);
+      for (let i = start, left = start, right = middle; i < end; i++) {
+        to[i] = right === end || (left < middle && compare(from[left]!, from[right]!) <= 0) ? from[left++]! : from[right++]!;
+        if (i % SLICE === SLICE - 1) yield;
+      }
+    }
+    [from, to] = [to, from];
+  }
+  return from;
 }
 
 function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, Uint32Array> {
@@ -180,8 +230,9 @@ function* cutGroups(
 ): Generator<void, { offsets: Uint32Array; heads: Uint32Array }> {
   const n = inner?.length ?? order.length;
   if (columns.length === 0) return { offsets: Uint32Array.of(0, n), heads: Uint32Array.of(0) };
-  const offsets: number[] = [];
-  const heads: number[] = [];
+  const offsets = new Uint32Array(n + 1);
+  const heads = new Uint32Array(n);
+  let groups = 0;
   let previous = -1;
   for (let i = 0; i < n; i++) {
     const place = inner ? inner[i]! : i;
@@ -189,25 +240,29 @@ function* cutGroups(
     let starts = i === 0;
     for (const { codes } of columns) if (codes[record] !== codes[previous]) starts = true;
     if (starts) {
-      offsets.push(i);
-      heads.push(place);
+      offsets[groups] = i;
+      heads[groups++] = place;
     }
     previous = record;
     if (i % SLICE === SLICE - 1) yield;
   }
-  offsets.push(n);
-  return { offsets: Uint32Array.from(offsets), heads: Uint32Array.from(heads) };
+  offsets[groups] = n;
+  return { offsets: offsets.slice(0, groups + 1), heads: heads.slice(0, groups) };
 }
 
 const KINDS = ["object", "boolean", "number", "bigint", "string"]; // typeof null is "object": null comes first
 
+const numeric = (key: Key): boolean => typeof key === "number" || typeof key === "bigint";
+
 /** Null, then booleans, numbers by value, strings by code point. */
 export function compareKeys(a: Key, b: Key): number {
-  const numeric = (key: Key): boolean => typeof key === "number" || typeof key === "bigint";
   if (typeof a !== typeof b && !(numeric(a) && numeric(b))) return KINDS.indexOf(typeof a) - KINDS.indexOf(typeof b);
   if (typeof a === "string") return compareCodePoints(a, b as string);
   return a! < b! ? -1 : a! > b! ? 1 : 0;
 }
+
+/** Surrogates stand for code points above all other units. */
+const aboveUnits = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
 
 function compareCodePoints(a: string, b: string): number {
   const n = Math.min(a.length, b.length);
@@ -215,9 +270,7 @@ function compareCodePoints(a: string, b: string): number {
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x === y) continue;
-    // Surrogates stand for code points above all other units.
-    const high = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
-    return high(x) - high(y);
+    return aboveUnits(x) - aboveUnits(y);
   }
   return a.length - b.length;
 }

@@ -54,7 +54,8 @@ export interface ReadInput {
 
 /** True if the shape and dtype of an input say all about its tree, so that a plan for it can be used again. */
 export function isDense(input: Input): input is DenseInput | Tensor {
-  return typeof input === "object" && input !== null && "shape" in input;
+  const { shape, offsets } = (input ?? {}) as { shape?: unknown; offsets?: unknown };
+  return shape !== undefined && offsets === undefined;
 }
 
 /**
@@ -79,6 +80,12 @@ export function* readInput(chain: Chain, input: Input): Generator<void, ReadInpu
       given: input,
       fix: "Give { data, shape }, { data, offsets }, { values, keys }, a tensor, or numbers",
     });
+  if (shape !== undefined && offsets !== undefined)
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the input has both shape and offsets", {
+      given: input,
+      expected: "shape or offsets",
+      fix: "Give shape where all nodes of a level have one length, offsets where they differ",
+    });
   const data = yield* readData(given);
   const tree = shape === undefined ? yield* readRagged(chain, offsets ?? [], data.length) : denseTree(chain, shape, data.length);
   return { tree, data, keys: undefined, order: undefined };
@@ -101,6 +108,13 @@ function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
   };
   if (typeof keys !== "object" || keys === null)
     refuse(`the keys are ${show(keys)}`, keys, "Give an object of key columns, outermost first: keys: { state, origin }");
+  for (const name of Object.keys(keys))
+    if (/^(0|[1-9]\d*)$/.test(name))
+      refuse(
+        `key column name "${name}" is an integer, which JavaScript objects move to the front`,
+        name,
+        `Use a name such as "key${name}"`,
+      );
   if (by !== undefined && !(Array.isArray(by) && by.every(Array.isArray)))
     refuse(`by is ${show(by)}`, by, "Give an array of key names for each level, innermost first");
   if (nullKeys !== undefined && !["error", "skip", "group"].includes(nullKeys))

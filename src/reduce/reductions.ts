@@ -21,9 +21,22 @@ export interface Reduction {
   readonly user?: ReductionDefinition<unknown>;
 }
 
+/** What the functions of this file made: nothing else is a reduction, however much it looks like one. */
+const MADE: WeakSet<object> = new WeakSet();
+
+function made(reduction: Reduction): Reduction {
+  MADE.add(reduction);
+  return Object.freeze(reduction);
+}
+
+/** True if a value was made by {@link sum}, {@link mean}, …, or by what {@link defineReduction} returned. */
+export function isReduction(value: unknown): value is Reduction {
+  return typeof value === "object" && value !== null && MADE.has(value);
+}
+
 /** Σ x. Empty: 0. */
 export function sum(): Reduction {
-  return { name: "sum", kind: "sum" };
+  return made({ name: "sum", kind: "sum" });
 }
 
 /**
@@ -33,12 +46,12 @@ export function sum(): Reduction {
  * @example chain(weightedSum([0.2, 0.3, 0.5]))
  */
 export function weightedSum(weights: WeightsInput): Reduction {
-  return { name: "weightedSum", kind: "weightedSum", weights: readWeights(weights, "weightedSum") };
+  return made({ name: "weightedSum", kind: "weightedSum", weights: readWeights(weights, "weightedSum") });
 }
 
 /** Σ x / n. Empty: NaN. */
 export function mean(): Reduction {
-  return { name: "mean", kind: "mean" };
+  return made({ name: "mean", kind: "mean" });
 }
 
 /**
@@ -48,22 +61,22 @@ export function mean(): Reduction {
  * @example chain(mean(), weightedMean("count"))
  */
 export function weightedMean(weights: WeightsInput): Reduction {
-  return { name: "weightedMean", kind: "weightedMean", weights: readWeights(weights, "weightedMean") };
+  return made({ name: "weightedMean", kind: "weightedMean", weights: readWeights(weights, "weightedMean") });
 }
 
 /** IEEE 754-2019 minimum: NaN propagates, −0 is below +0. Empty: NaN. */
 export function min(): Reduction {
-  return { name: "min", kind: "min" };
+  return made({ name: "min", kind: "min" });
 }
 
 /** IEEE 754-2019 maximum: NaN propagates, −0 is below +0. Empty: NaN. */
 export function max(): Reduction {
-  return { name: "max", kind: "max" };
+  return made({ name: "max", kind: "max" });
 }
 
 /** The number of children: all of them, or under `nan: "skip"` those that are kept. Empty: 0. */
 export function count(): Reduction {
-  return { name: "count", kind: "count" };
+  return made({ name: "count", kind: "count" });
 }
 
 /**
@@ -72,9 +85,10 @@ export function count(): Reduction {
  * @throws FourfoldError ERR_FOURFOLD_ARGUMENT if ddof is not such an integer
  */
 export function variance(options: { readonly ddof?: number } = {}): Reduction {
+  if (typeof options !== "object" || options === null) throw badOption("variance", options, "an object such as { ddof: 1 }");
   const ddof = options.ddof ?? 0;
   if (!Number.isSafeInteger(ddof) || ddof < 0) throw badOption("ddof", ddof, "an integer of 0 or more");
-  return { name: "variance", kind: "variance", ddof };
+  return made({ name: "variance", kind: "variance", ddof });
 }
 
 /** The functions of a user's reduction over a state S. They must be pure: the same calls give the same state. */
@@ -118,11 +132,12 @@ export interface UserReduction {
  * chain(sum(), product());
  */
 export function defineReduction<S>(definition: ReductionDefinition<S>): UserReduction {
+  if (typeof definition !== "object" || definition === null) throw invalid("a reduction", "definition", definition, "an object");
   const { name } = definition;
   if (typeof name !== "string" || name === "") throw invalid("a reduction", "name", name, "a non-empty string");
   for (const method of ["init", "add", "merge", "finish"] as const)
     if (typeof definition[method] !== "function") throw invalid(`reduction "${name}"`, method, definition[method], "a function");
-  const reduction: Reduction = Object.freeze({ name, kind: "user", user: definition as ReductionDefinition<unknown> });
+  const reduction = made({ name, kind: "user", user: definition as ReductionDefinition<unknown> });
   return Object.assign(() => reduction, { reduction });
 }
 

@@ -143,9 +143,7 @@ function fitWeights(
       if (grouped) {
         if (given !== grouped.records) return refuse(`${grouped.records} records`, grouped.records, "Give one weight for each record");
         const values = new Float64Array(grouped.order.length);
-        grouped.order.forEach((record, leaf) => {
-          values[leaf] = weights.values[record]!;
-        });
+        for (let leaf = 0; leaf < values.length; leaf++) values[leaf] = weights.values[grouped.order[leaf]!]!;
         return { form: "perNode", values };
       }
       if (given !== level.children && given !== frame)
@@ -163,10 +161,12 @@ function firstOther(level: TreeLevel, extent: number): number {
 
 function refuseNan(weights: FittedWeights, level: TreeLevel): void {
   if (!("values" in weights)) return;
-  const index = weights.values.findIndex((w) => w !== w);
-  if (index >= 0)
+  const { values } = weights;
+  for (let index = 0; index < values.length; index++) {
+    if (values[index] === values[index]) continue;
     throw new FourfoldError("ERR_FOURFOLD_NAN", `level "${level.name}": weight ${index} is NaN`, {
       fix: 'Give a number, or use nan: "propagate"',
       at: { level: level.name, index },
     });
+  }
 }

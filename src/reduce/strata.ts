@@ -17,21 +17,18 @@ export interface Stratum {
   readonly offsets: Uint32Array | undefined;
   /** The children of its largest unit. */
   readonly childrenMax: number;
+  /** Values of each unit: the rows of a weight matrix from its level on, else 1. */
+  readonly outputs: number;
 }
 
 /** The strata of a fitted chain, innermost first. */
 export function strataOf(fitted: Fitted): readonly Stratum[] {
-  const strata = fitted.levels.map(
-    ({ nodes, children, extent, offsets }, level): Stratum => ({
-      level,
-      blocks: false,
-      units: nodes,
-      children,
-      extent,
-      offsets,
-      childrenMax: extent ?? longest(offsets!),
-    }),
-  );
+  let outputs = 1;
+  const strata = fitted.levels.map(({ nodes, children, extent, offsets, weights }, level): Stratum => {
+    if (weights.form === "matrix") outputs = weights.rows;
+    const childrenMax = extent ?? longest(offsets!);
+    return { level, blocks: false, units: nodes, children, extent, offsets, childrenMax, outputs };
+  });
   const rows = strata[0]!;
   return cutsIntoBlocks(fitted, rows) ? withBlocks(rows, strata.slice(1)) : strata;
 }
@@ -63,9 +60,10 @@ function withBlocks(rows: Stratum, outer: readonly Stratum[]): readonly Stratum[
   for (let row = 0, block = 0; row < rows.units; row++)
     for (let start = unitStart(rows, row); block < blocksBefore[row + 1]!; start += BLOCK) offsets[block++] = start;
   offsets[units] = rows.children;
+  const { outputs } = rows;
   const perRow = rows.extent === undefined ? undefined : Math.ceil(rows.extent / BLOCK);
   return [
-    { level: 0, blocks: true, units, children: rows.children, extent: undefined, offsets, childrenMax: BLOCK },
+    { level: 0, blocks: true, units, children: rows.children, extent: undefined, offsets, childrenMax: BLOCK, outputs },
     {
       level: 0,
       blocks: false,
@@ -74,6 +72,7 @@ function withBlocks(rows: Stratum, outer: readonly Stratum[]): readonly Stratum[
       extent: perRow,
       offsets: perRow === undefined ? blocksBefore : undefined,
       childrenMax: perRow ?? longest(blocksBefore),
+      outputs,
     },
     ...outer,
   ];

@@ -4,6 +4,7 @@
  */
 import { FourfoldError, show } from "../errors.ts";
 import type { Data, Dtype, TypedData } from "../types.ts";
+import { isDetached, typedArrayName } from "./arrays.ts";
 import type { Chain } from "./chain.ts";
 import { finish, SLICE } from "./slices.ts";
 
@@ -31,29 +32,36 @@ export interface Tree {
 /** Offsets of ragged levels, in the manner of Arrow lists: n + 1 of them for n nodes. */
 export type Offsets = readonly number[] | Int32Array | Uint32Array | BigInt64Array;
 
-const DTYPES: ReadonlyMap<unknown, Dtype> = new Map<unknown, Dtype>([
-  [Float32Array, "f32"],
-  [Float64Array, "f64"],
-  [Int32Array, "i32"],
-  [Int16Array, "i16"],
-  [Int8Array, "i8"],
-  [Uint8Array, "u8"],
+/** Children of one level, and nodes: offsets and addresses in kernels are 32 bits wide. */
+const CHILDREN_MAX = 2 ** 32 - 1;
+
+const DTYPES: ReadonlyMap<string | undefined, Dtype> = new Map([
+  ["Float32Array", "f32"],
+  ["Float64Array", "f64"],
+  ["Int32Array", "i32"],
+  ["Int16Array", "i16"],
+  ["Int8Array", "i8"],
+  ["Uint8Array", "u8"],
 ]);
 
 /** The dtype of a typed array, or undefined if Fourfold does not reduce its kind. */
 export function dtypeOf(data: unknown): Dtype | undefined {
-  if (!ArrayBuffer.isView(data)) return undefined;
-  // A Buffer is a Uint8Array of another constructor.
-  return DTYPES.get(data.constructor) ?? (data instanceof Uint8Array ? "u8" : undefined);
+  return DTYPES.get(typedArrayName(data));
 }
 
 /**
- * Leaf values as a typed array; typed arrays are taken as they are, the others are converted exactly. Yields between slices of work.
- * @throws FourfoldError ERR_FOURFOLD_DTYPE, or ERR_FOURFOLD_INTEGER for a BigInt beyond ±2^53
+ * Leaf values as a typed array; typed arrays are read where they lie, the others are converted exactly. Yields between slices of work.
+ * @throws FourfoldError ERR_FOURFOLD_DTYPE, ERR_FOURFOLD_INTEGER for a BigInt beyond ±2^53, or ERR_FOURFOLD_ARGUMENT for a transferred array
  */
 export function* readData(data: Data): Generator<void, TypedData> {
-  if (dtypeOf(data) !== undefined) return data as TypedData;
-  if (Array.isArray(data) || data instanceof BigInt64Array) {
+  if (ArrayBuffer.isView(data) && isDetached(data))
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "data is an array whose memory was transferred away", {
+      given: data,
+      fix: "Reduce it before it is transferred, or give a copy",
+    });
+  const dtype = dtypeOf(data);
+  if (dtype !== undefined) return plainView(data as TypedData, dtype);
+  if (Array.isArray(data) || typedArrayName(data) === "BigInt64Array") {
     const values = new Float64Array(data.length);
     for (let i = 0; i < values.length; i++) {
       const x: unknown = data[i];
@@ -68,6 +76,14 @@ export function* readData(data: Data): Generator<void, TypedData> {
     expected: "Float32Array, Float64Array, Int32Array, Int16Array, Int8Array, Uint8Array, BigInt64Array or number[]",
     fix: "Convert it, for example with Float64Array.from(data)",
   });
+}
+
+const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array } as const;
+
+/** The array itself, or a plain view of it where its class is another's, whose methods may do anything. */
+function plainView(data: TypedData, dtype: Dtype): TypedData {
+  const Plain = ARRAYS[dtype];
+  return data.constructor === Plain ? data : new Plain(data.buffer as ArrayBuffer, data.byteOffset, data.length);
 }
 
 const INTEGER_MAX = 2n ** 53n;
@@ -93,15 +109,16 @@ function fromBigInt(x: unknown, index: number, data: Data): number {
 export function checkShape(shape: unknown): asserts shape is readonly number[] {
   if (!Array.isArray(shape))
     throw shapeError(`shape is ${show(shape)}, expected an array of integers`, shape, "an array of integers of 0 or more");
-  shape.forEach((extent, axis) => {
-    if (!Number.isSafeInteger(extent) || extent < 0)
+  for (let axis = 0; axis < shape.length; axis++) {
+    const extent: unknown = shape[axis]; // undefined where the list has a hole
+    if (!Number.isSafeInteger(extent) || (extent as number) < 0)
       throw shapeError(
         `shape [${shape.join(", ")}]: axis ${axis} is ${show(extent)}, expected an integer of 0 or more`,
         shape,
         "integers of 0 or more",
         axis,
       );
-  });
+  }
 }
 
 /** The tree of a dense tensor of shape [...frames, D, C, B, A]: the last axis is level f. @throws FourfoldError ERR_FOURFOLD_SHAPE */
@@ -123,6 +140,15 @@ export function denseTree(chain: Chain, shape: readonly number[], length: number
   for (const extent of frames) nodes *= extent;
   for (let i = levels.length - 1, axis = frames.length; i >= 0; i--, axis++) {
     const extent = shape[axis]!;
+    const most = Math.max(nodes, nodes * extent);
+    if (most > CHILDREN_MAX)
+      throw shapeError(
+        `level "${levels[i]!.name}" (axis ${axis}): ${most} ${most > nodes ? "children" : "nodes"} in all, a level has at most ${CHILDREN_MAX}`,
+        shape,
+        CHILDREN_MAX,
+        axis,
+        TOO_MANY_FIX,
+      );
     outermostFirst.push({ name: levels[i]!.name, nodes, children: nodes * extent, extent, offsets: undefined });
     nodes *= extent;
   }
@@ -155,6 +181,7 @@ export function* readRagged(chain: Chain, offsets: readonly Offsets[], leaves: n
   const tree: TreeLevel[] = [];
   for (const [i, { name }] of levels.entries()) {
     const given = offsets[i];
+    checkChildren(name, children);
     const level: TreeLevel =
       given === undefined ? { name, nodes: 1, children, extent: children, offsets: undefined } : yield* cut(name, given, children);
     children = level.nodes;
@@ -163,10 +190,22 @@ export function* readRagged(chain: Chain, offsets: readonly Offsets[], leaves: n
   return { form, leaves, levels: tree, frames: offsets.length === levels.length ? [children] : [] };
 }
 
+function checkChildren(name: string, children: number): void {
+  if (children <= CHILDREN_MAX) return;
+  throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": ${children} children in all, a level has at most ${CHILDREN_MAX}`, {
+    given: children,
+    expected: CHILDREN_MAX,
+    fix: TOO_MANY_FIX,
+    at: { level: name },
+  });
+}
+
+const TOO_MANY_FIX = "Run parts of the data one after the other, and the outer levels on their values";
+
 const OFFSETS_FIX = "Give one array of offsets for each level, innermost first: offsets: [[0, 3, 5]]";
 
 function* cut(name: string, given: Offsets, children: number): Generator<void, TreeLevel> {
-  if (!Array.isArray(given) && !ArrayBuffer.isView(given))
+  if (!Array.isArray(given) && typedArrayName(given) === undefined)
     throw new FourfoldError("ERR_FOURFOLD_OFFSETS", `level "${name}": the offsets are ${show(given)}, expected an array`, {
       given,
       fix: OFFSETS_FIX,
@@ -220,11 +259,11 @@ export interface Distributed {
 
 /**
  * Cuts data into parts as NumPy's `array_split` does: the first `length % parts` parts have one value more.
- * @throws FourfoldError ERR_FOURFOLD_ARGUMENT if parts is not a positive integer; as {@link readData} for the data
+ * @throws FourfoldError ERR_FOURFOLD_ARGUMENT if parts is not an integer from 1 to 2^24; as {@link readData} for the data
  * @example distribute([1, 2, 3, 4, 5], { parts: 2 }) // rows [1, 2, 3] and [4, 5]
  */
 export function distribute(data: Data, options: { readonly parts: number }): Distributed {
-  const { parts } = options;
+  const parts = (options as { readonly parts: number } | undefined | null)?.parts as number;
   if (!Number.isSafeInteger(parts) || parts < 1 || parts > 2 ** 24)
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `distribute: parts is ${show(parts)}, expected an integer from 1 to 2^24`, {
       given: parts,
@@ -238,11 +277,13 @@ export function distribute(data: Data, options: { readonly parts: number }): Dis
   return { data: values, offsets: [offsets] };
 }
 
-function shapeError(message: string, given: unknown, expected: unknown, axis?: number): FourfoldError {
+const SHAPE_FIX = "A shape is [...frames, one extent for each level], outermost first; the last axis is reduced by the first level";
+
+function shapeError(message: string, given: unknown, expected: unknown, axis?: number, fix: string = SHAPE_FIX): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_SHAPE", message, {
     given,
     expected,
-    fix: "A shape is [...frames, one extent for each level], outermost first; the last axis is reduced by the first level",
+    fix,
     ...(axis === undefined ? {} : { at: { axis } }),
   });
 }

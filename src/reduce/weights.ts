@@ -1,5 +1,6 @@
 /** The weights of one level: what a caller may give, and the one form the rest of the package reads. */
 import { FourfoldError, show } from "../errors.ts";
+import { isDetached, typedArrayName } from "./arrays.ts";
 
 /** A list of numbers: weights are copied to float64 when the chain is made. */
 export type NumberList = readonly number[] | Float32Array | Float64Array;
@@ -13,7 +14,10 @@ export type NumberList = readonly number[] | Float32Array | Float64Array;
  */
 export type WeightsInput = NumberList | { readonly perNode: NumberList } | readonly NumberList[] | "count";
 
-/** Weights as a level holds them. */
+/**
+ * Weights as a level holds them, frozen. Their values are a copy that plans made from the chain share:
+ * JavaScript cannot freeze a typed array, so do not write to it.
+ */
 export type Weights =
   | { readonly form: "shared"; readonly values: Float64Array }
   | { readonly form: "perNode"; readonly values: Float64Array }
@@ -22,11 +26,11 @@ export type Weights =
 
 /** Reads weights, copying them. @throws FourfoldError ERR_FOURFOLD_WEIGHTS */
 export function readWeights(input: WeightsInput, reduction: string): Weights {
-  if (input === "count") return { form: "count" };
-  if (isList(input)) return { form: "shared", values: copy(input, reduction) };
+  if (input === "count") return Object.freeze({ form: "count" });
+  if (isList(input)) return Object.freeze({ form: "shared", values: copy(input, reduction) });
   if (Array.isArray(input)) return readMatrix(input as readonly NumberList[], reduction);
   const perNode = (input as { perNode?: unknown } | null | undefined)?.perNode;
-  if (isList(perNode)) return { form: "perNode", values: copy(perNode, reduction) };
+  if (isList(perNode)) return Object.freeze({ form: "perNode", values: copy(perNode, reduction) });
   throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `${reduction}: weights are ${show(input)}`, {
     given: input,
     expected: 'a list of numbers, { perNode: list }, a list of lists, or "count"',
@@ -37,7 +41,8 @@ export function readWeights(input: WeightsInput, reduction: string): Weights {
 function readMatrix(rows: readonly NumberList[], reduction: string): Weights {
   const extent = isList(rows[0]) ? rows[0].length : 0;
   const values = new Float64Array(rows.length * extent);
-  rows.forEach((row, r) => {
+  for (let r = 0; r < rows.length; r++) {
+    const row: unknown = rows[r]; // undefined where the list has a hole
     if (!isList(row) || row.length !== extent)
       throw new FourfoldError(
         "ERR_FOURFOLD_WEIGHTS",
@@ -50,12 +55,13 @@ function readMatrix(rows: readonly NumberList[], reduction: string): Weights {
         },
       );
     values.set(copy(row, reduction), r * extent);
-  });
-  return { form: "matrix", values, rows: rows.length, extent };
+  }
+  return Object.freeze({ form: "matrix", values, rows: rows.length, extent });
 }
 
 function isList(value: unknown): value is NumberList {
-  if (value instanceof Float64Array || value instanceof Float32Array) return true;
+  const name = typedArrayName(value);
+  if (name === "Float64Array" || name === "Float32Array") return true;
   return Array.isArray(value) && (value.length === 0 || typeof value[0] !== "object");
 }
 
@@ -68,6 +74,10 @@ function copy(list: NumberList, reduction: string): Float64Array {
         expected: "number",
         at: { index: bad },
       });
-  }
-  return Float64Array.from(list);
+  } else if (isDetached(list as Float64Array))
+    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `${reduction}: the weights are an array whose memory was transferred away`, {
+      given: list,
+      fix: "Make the chain before the array is transferred, or give a copy",
+    });
+  return new Float64Array(list);
 }

@@ -32,7 +32,7 @@ function firstAtLeast(units: number, before: (unit: number) => number, work: num
   let low = 0;
   let high = units + 1;
   while (low < high) {
-    const middle = (low + high) >>> 1;
+    const middle = Math.floor((low + high) / 2); // not >>> 1: there may be 2^32 − 1 units
     if (middle <= units && before(middle) < work) low = middle + 1;
     else high = middle;
   }

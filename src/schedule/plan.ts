@@ -23,7 +23,7 @@ export interface PlanLimits {
   readonly partsPerWorker: number;
   /** A piece of a foreign array: copied and reduced while it is in the second-level cache. */
   readonly pieceBytes: number;
-  /** A unit with more children than this has them stored whole instead of in a walker's scratch: 512 KiB of float64. */
+  /** A unit with more children than this, times their outputs, has them stored whole instead of in a walker's scratch: 512 KiB of float64. */
   readonly scratchChildrenMax: number;
 }
 
@@ -155,14 +155,17 @@ function cutFor({ strata }: PlanRequest, from: number, to: number, parts: number
   return partition(strata[to]!.units, Math.max(1, parts), (unit) => valuesBefore(strata, from, to, unit));
 }
 
-/** The highest stratum that one pass can reach from `from`: units with very many children need them stored. */
+/** The highest stratum that one pass can reach from `from`: units with very many children, times their outputs, need them stored. */
 function furthest(strata: readonly Stratum[], from: number, limits: PlanLimits): number {
-  for (let s = from + 2; s < strata.length; s++) if (strata[s]!.childrenMax > limits.scratchChildrenMax) return s - 1;
+  for (let s = from + 2; s < strata.length; s++)
+    if (strata[s]!.childrenMax * strata[s - 1]!.outputs > limits.scratchChildrenMax) return s - 1;
   return strata.length - 1;
 }
 
 /** The leaves of a stratum's largest unit. */
 function largest(strata: readonly Stratum[], s: number): number {
+  if (strata[s]!.units === 0) return 0;
+  if (strata.slice(0, s + 1).every(({ extent }) => extent !== undefined)) return valuesBefore(strata, -1, s, 1);
   let most = 0;
   let before = 0;
   for (let unit = 1; unit <= strata[s]!.units; unit++) {

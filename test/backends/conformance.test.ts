@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import type { LeafBlock } from "../../src/backends/memory.ts";
 import { runReference } from "../../src/backends/reference.ts";
 import { loadTfjs } from "../../src/backends/tfjs.ts";
 import { WasmBackend } from "../../src/backends/wasm.ts";
@@ -44,7 +45,10 @@ const TINY: PlanLimits = {
 
 const WORKERS = [1, 2, 3, 8];
 const backends = new Map(
-  [0, ...WORKERS].map((workers) => [workers, new WasmBackend({ workers, memoryBytesMax: 2 ** 30, runsMax: 64, workerUrl: undefined })]),
+  [0, ...WORKERS].map((workers) => [
+    workers,
+    new WasmBackend({ workers, memoryBytesMax: 2 ** 30, runsMax: 64, workerUrl: undefined, reclaim: () => false }),
+  ]),
 );
 afterAll(() => Promise.all([...backends.values()].map((backend) => backend.close())));
 
@@ -202,11 +206,11 @@ async function agree(
     skip,
   );
   const used = backend.heaps.bytesUsed;
-  let block: ReturnType<typeof backend.heaps.allocate> | undefined;
+  let leaves: LeafBlock | undefined;
   let data = c.data;
   if (placement === "engine") {
-    block = backend.heaps.allocate(data.byteLength);
-    data = block.heap.view(dtype, block.at, data.length);
+    leaves = backend.heaps.allocateLeaves(data.byteLength);
+    data = leaves.block.heap.view(dtype, leaves.block.at, data.length);
     data.set(c.data);
   }
   const executable = backend.prepare(fitted, strata, layout, dtype);
@@ -215,7 +219,7 @@ async function agree(
     expect(bits(output.levels, skip), describeCase(c)).toEqual(expected);
   } finally {
     executable.close();
-    if (block) backend.heaps.free(block);
+    leaves?.free();
   }
   expect(backend.heaps.bytesUsed, "memory is given back").toBe(used);
 }

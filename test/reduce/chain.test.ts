@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { chain, outputsOf } from "../../src/reduce/chain.ts";
-import { count, defineReduction, max, mean, min, sum, variance, weightedMean, weightedSum } from "../../src/reduce/reductions.ts";
+import { FourfoldError } from "../../src/errors.ts";
+import { chain, checkChain, outputsOf } from "../../src/reduce/chain.ts";
+import {
+  count,
+  defineReduction,
+  max,
+  mean,
+  min,
+  type Reduction,
+  sum,
+  variance,
+  weightedMean,
+  weightedSum,
+} from "../../src/reduce/reductions.ts";
 
 describe("chain", () => {
   test("is a frozen plain value, innermost first", () => {
@@ -50,5 +62,40 @@ describe("reductions", () => {
     expect(mine()).toBe(mine.reduction);
     expect(mine()).toMatchObject({ name: "mine", kind: "user", user: { module: "file:///m.js" } });
     expect(chain(mine(), sum()).levels).toHaveLength(2);
+  });
+});
+
+describe("what a chain trusts", () => {
+  const codeOf = (call: () => unknown): unknown => {
+    try {
+      call();
+    } catch (error) {
+      return error instanceof FourfoldError ? error.code : error;
+    }
+    return "nothing thrown";
+  };
+
+  test("is what chain() made, and no copy or look-alike of it", () => {
+    const c = chain(sum());
+    expect(codeOf(() => checkChain(c))).toBe("nothing thrown");
+    for (const other of [{ levels: c.levels }, { ...c }, Object.create(c), structuredClone(c), { levels: [] }, null, sum()])
+      expect(codeOf(() => checkChain(other))).toBe("ERR_FOURFOLD_CHAIN");
+  });
+
+  test("is what the makers of reductions made, and no look-alike", () => {
+    for (const other of [{ name: "sum", kind: "sum" }, { name: "weightedSum", kind: "weightedSum" }, { ...mean() }])
+      expect(codeOf(() => chain(sum(), other as Reduction))).toBe("ERR_FOURFOLD_CHAIN");
+  });
+
+  test("cannot be changed afterwards", () => {
+    const weights = [weightedSum([1]), weightedMean({ perNode: [1] }), weightedSum([[1], [2]]), weightedMean("count")];
+    for (const reduction of [sum(), mean(), min(), max(), count(), variance(), ...weights]) expect(Object.isFrozen(reduction)).toBe(true);
+    for (const reduction of weights) expect(Object.isFrozen(reduction.weights)).toBe(true);
+  });
+
+  test("variance and defineReduction refuse null with a code", () => {
+    expect(codeOf(() => variance(null as never))).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect(codeOf(() => variance(1 as never))).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect(codeOf(() => defineReduction(null as never))).toBe("ERR_FOURFOLD_REDUCTION");
   });
 });

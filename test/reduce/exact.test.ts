@@ -181,3 +181,35 @@ test.each([
 ] as const)("roundRatio(%s, %s, %s) is %s: ties to even", (numerator, denominator, exponent, value) => {
   expect(roundRatio(numerator, denominator, exponent)).toBe(value);
 });
+
+/** The exact sum of terms; a pair is a product. */
+function sumOf(...terms: readonly (number | readonly [number, number])[]): ExactSum {
+  const total = new ExactSum();
+  for (const term of terms)
+    if (typeof term === "number") total.add(term);
+    else total.addProduct(...term);
+  return total;
+}
+
+test.each([
+  ["an infinity by a sum beyond float64", sumOf(inf), sumOf(max, max), inf],
+  ["an infinity by a negative sum beyond float64", sumOf(inf), sumOf(-max, -max), -inf],
+  ["an infinity by a sum below float64", sumOf(-inf), sumOf([min, min]), -inf],
+  ["a sum below float64 by zero", sumOf([min, min]), sumOf(), inf],
+  ["a negative sum below float64 by zero", sumOf([-min, min]), sumOf(1, -1), -inf],
+  ["a sum beyond float64 by an infinity", sumOf(max, max), sumOf(inf), 0],
+  ["a sum beyond float64 by −Infinity", sumOf(max, max), sumOf(-inf), -0],
+  ["a negative sum below float64 by an infinity", sumOf([-min, min]), sumOf(inf), -0],
+  ["zero by −Infinity: an exact zero is +0", sumOf(), sumOf(-inf), 0],
+  ["zero by a negative number", sumOf(1, -1), sumOf(-3), 0],
+  ["zero by zero", sumOf(), sumOf(-0), nan],
+  ["an infinity by zero", sumOf(-inf), sumOf(), -inf],
+  ["an infinity by an infinity", sumOf(inf), sumOf(-inf), nan],
+  ["NaN by anything", sumOf(inf, -inf), sumOf(1), nan],
+  ["anything by NaN", sumOf(1), sumOf(nan), nan],
+  ["zero by NaN", sumOf(), sumOf(nan), nan],
+  ["two sums beyond float64", sumOf(max, max, max), sumOf(max, max), 1.5],
+  ["two sums below float64", sumOf([min, min]), sumOf([min, -4 * min]), -0.25],
+] as const)("the exact quotient rounds no operand first: %s", (_, numerator, denominator, value) => {
+  expect(exactQuotient(numerator, denominator)).toBe(value);
+});

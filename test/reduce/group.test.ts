@@ -85,6 +85,26 @@ describe("groupRecords", () => {
     ]);
   });
 
+  test("orders a hundred thousand distinct keys of every kind, never for long at a time", () => {
+    const n = 100_000;
+    const shuffled = Array.from({ length: n }, (_, i) => (i * 7919) % 100_003);
+    for (const keyOf of [
+      (i: number) => i - 0.5,
+      (i: number) => `k${i}`,
+      (i: number) => `${i % 3 === 0 ? "\uFF5E" : "\u{1F600}"}${i}`,
+      (i: number) => [i, BigInt(i), `${i}`][i % 3]!,
+    ]) {
+      const column = shuffled.map(keyOf);
+      const work = groupRecords(chain(sum()), n, { k: column }, [1], "error");
+      let yields = 0;
+      let step = work.next();
+      for (; !step.done; step = work.next()) yields++;
+      expect(step.value.keys[0]!.columns[0]).toEqual([...column].sort(compareKeys));
+      expect([...step.value.order].map((record) => column[record])).toEqual(step.value.keys[0]!.columns[0]);
+      expect(yields, "98 runs, 7 merges of 24 slices, and the loops over records").toBeGreaterThan(98 + 7 * 24 + 6 * 24);
+    }
+  });
+
   test("lets others in while it works", () => {
     const n = 100_000;
     const work = groupRecords(chain(sum()), n, { k: new Uint8Array(n) }, [1], "error");

@@ -1,9 +1,10 @@
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chain } from "../../src/reduce/chain.ts";
 import { sum } from "../../src/reduce/reductions.ts";
 import { finish } from "../../src/reduce/slices.ts";
-import { childStart, denseTree, distribute, dtypeOf, raggedTree, readData } from "../../src/reduce/tree.ts";
+import { checkShape, childStart, denseTree, distribute, dtypeOf, raggedTree, readData } from "../../src/reduce/tree.ts";
 
 const two = chain({ sensor: sum(), site: sum() });
 
@@ -123,5 +124,69 @@ describe("distribute", () => {
         expect(lengths[0]! - lengths.at(-1)!).toBeLessThanOrEqual(1);
       }),
     );
+  });
+});
+
+describe("arrays that are not what they seem", () => {
+  class Mine extends Float64Array {}
+  const disguised = Float64Array.of(1, 2, 3);
+  disguised.constructor = Float32Array;
+  const foreign: Int16Array = runInNewContext("Int16Array.of(1, 2, 3)");
+
+  test("have the dtype of what they hold, not of what they say", () => {
+    expect([Mine.of(1), disguised, foreign].map(dtypeOf)).toEqual(["f64", "f64", "i16"]);
+    expect(dtypeOf({ constructor: Float64Array, length: 1, 0: 1 })).toBeUndefined();
+    expect(dtypeOf(Object.create(Float64Array.prototype))).toBeUndefined();
+  });
+
+  test("are read where they lie, as plain arrays", () => {
+    for (const given of [Mine.of(1, 2, 3), disguised, foreign]) {
+      const read = finish(readData(given));
+      expect([read.buffer === given.buffer, read.constructor === (given === foreign ? Int16Array : Float64Array), ...read]).toEqual([
+        true,
+        true,
+        1,
+        2,
+        3,
+      ]);
+    }
+    expect(finish(readData(runInNewContext("BigInt64Array.of(4n)")))).toEqual(Float64Array.of(4));
+  });
+
+  test("are refused when their memory was transferred away; an empty array is none of them", () => {
+    for (const gone of [new Float64Array(3), new BigInt64Array(3)]) {
+      structuredClone(gone, { transfer: [gone.buffer] });
+      expect(() => finish(readData(gone))).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_ARGUMENT" }));
+    }
+    expect(finish(readData(new Float32Array(0)))).toHaveLength(0);
+    expect(finish(readData(new Float32Array(new SharedArrayBuffer(0))))).toHaveLength(0);
+  });
+});
+
+describe("limits", () => {
+  const shape = (extents: number[]) => () => denseTree(two, extents, undefined);
+
+  test("a level has fewer than 2^32 children and nodes; the error names it", () => {
+    expect(denseTree(two, [1, 2 ** 32 - 1], undefined).leaves).toBe(2 ** 32 - 1);
+    expect(shape([1, 2 ** 32])).toThrow('level "sensor" (axis 1): 4294967296 children in all, a level has at most 4294967295');
+    expect(shape([2 ** 32, 1, 0])).toThrow('level "site" (axis 1): 4294967296 nodes in all');
+    expect(shape([2 ** 53 - 1, 2 ** 53 - 1, 0])).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_SHAPE", at: { axis: 1 } }));
+    expect(() => raggedTree(two, [], 2 ** 32)).toThrow(
+      expect.objectContaining({ code: "ERR_FOURFOLD_OFFSETS", at: { level: "sensor" }, expected: 2 ** 32 - 1 }),
+    );
+    expect(() => raggedTree(two, [[0, 2 ** 32]], 2 ** 32)).toThrow('level "sensor": 4294967296 children in all');
+  });
+
+  test("a shape has no holes", () => {
+    for (const holed of [Object.assign(new Array(3), { 0: 3, 2: 4 }), new Array(2)])
+      expect(() => checkShape(holed)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_SHAPE" }));
+    expect(() => checkShape(Object.assign(new Array(2), { 1: 3 }))).toThrow("axis 0 is undefined");
+  });
+
+  test("offsets are a list or a typed array, and distribute says what it lacks", () => {
+    const view = new DataView(new ArrayBuffer(8));
+    expect(() => raggedTree(two, [view as never], 3)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_OFFSETS" }));
+    for (const options of [undefined, null, {}])
+      expect(() => distribute([1, 2], options as never)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_ARGUMENT" }));
   });
 });

@@ -56,3 +56,17 @@ describe("partitionBySize", () => {
     );
   });
 });
+
+describe("very many units", () => {
+  const units = 2 ** 32 - 1;
+
+  test("are cut as few are", () => {
+    expect([...partition(units, 2, (u) => u)]).toEqual([0, 2 ** 31, units]);
+    expect([...partitionBySize(units, 2 ** 31, (u) => u)]).toEqual([0, 2 ** 31, units]);
+  });
+
+  test("of no work are one part", () => {
+    expect([...partition(units, 8, () => 0)]).toEqual([0, units]);
+    expect([...partitionBySize(units, 8, () => 0)]).toEqual([0, units]);
+  });
+});

@@ -135,6 +135,25 @@ describe("a plan", () => {
     expect(phasesOf(slow)[0]).toEqual({ from: -1, to: 0, where: "caller", parts: 16 }); // 64 KiB each
   });
 
+  test("counts the outputs of a weight matrix among what a pass keeps of a large node's children", () => {
+    const c = chain(weightedSum([[1], [2], [3], [4]]), sum());
+    const passes = (children: number): unknown[] =>
+      planOf(c, denseTree(c, [1, children, 1], undefined), { workers: 0 }).phases.map(({ from, to }) => [from, to]);
+    expect(passes(16_384)).toEqual([[-1, 1]]);
+    expect(passes(16_385)).toEqual([
+      [-1, 0],
+      [0, 1],
+    ]);
+  });
+
+  test("is made from extents, not unit by unit, where all nodes are alike", () => {
+    const c = chain(sum(), sum());
+    const plan = planOf(c, denseTree(c, [2 ** 31, 1, 0], undefined), { placement: "foreign array" });
+    expect(phasesOf(plan)).toEqual([{ from: -1, to: 1, where: "caller", parts: 1 }]);
+    const many = planOf(c, denseTree(c, [2 ** 19, 64, 64], undefined), { placement: "foreign array" });
+    expect(phasesOf(many)).toEqual([{ from: -1, to: 1, where: "caller", parts: 32_768 }]);
+  });
+
   test("of nothing has a pass over nothing", () => {
     const c = chain(sum(), sum());
     expect(phasesOf(planOf(c, denseTree(c, [0, 0], undefined)))).toEqual([{ from: -1, to: 1, where: "caller", parts: 1 }]);

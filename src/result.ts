@@ -1,0 +1,110 @@
+/** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
+import { FourfoldError } from "./errors.ts";
+import { type Levels, type LevelView, levelView } from "./reduce/result.ts";
+import type { PlanData } from "./schedule/plan.ts";
+import { CONTRACT_VERSION } from "./types.ts";
+
+/** One of the five steps of a run. */
+export interface RunStep {
+  readonly name: "init" | "distribute" | "process" | "aggregate" | "output";
+  readonly ms: number;
+  /** What the step handled: values, parts, nodes, numbers. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** The result of a run. */
+export interface Result {
+  /** The one number of a chain that ran on one frame. @throws FourfoldError ERR_FOURFOLD_FRAMES if there are several, or none */
+  readonly value: number;
+  /** All values, row-major in `shape`. */
+  readonly values: Float64Array;
+  /** The frames' shape; the outputs of a weight matrix are its last axis. */
+  readonly shape: readonly number[];
+  /** What ran where. */
+  readonly plan: PlanData;
+  /** Times and counts of init, distribute, process, aggregate and output. */
+  readonly steps: readonly RunStep[];
+  /**
+   * |value − v*| is at most this, where v* is the chain over the real numbers; the largest of `errorBounds`.
+   * Undefined unless `errorBound` was asked for or a tensor backend ran.
+   */
+  readonly errorBound: number | undefined;
+  /** The bound of each of `values`; NaN where there is no v*, Infinity where nothing can be said. */
+  readonly errorBounds: Float64Array | undefined;
+  /** Leaves that were reduced, the skipped ones included. */
+  readonly records: number;
+  /** The version of the numeric contract the values keep. */
+  readonly contract: string;
+  /** The nodes of a kept level. @throws FourfoldError ERR_FOURFOLD_LEVEL */
+  level(name: string): LevelView;
+}
+
+/** Milliseconds of the five steps, in their order. */
+export type StepTimes = readonly [number, number, number, number, number];
+
+/** A result. What few callers look at is made when they do: it would take longer than a small run. */
+export class RunResult implements Result {
+  readonly values: Float64Array;
+  readonly errorBounds: Float64Array | undefined;
+  readonly plan: PlanData;
+  readonly contract: string = CONTRACT_VERSION;
+  readonly #levels: Levels;
+  readonly #ms: StepTimes;
+
+  constructor(plan: PlanData, levels: Levels, values: Float64Array, errorBounds: Float64Array | undefined, ms: StepTimes) {
+    this.values = values;
+    this.errorBounds = errorBounds;
+    this.plan = plan;
+    this.#levels = levels;
+    this.#ms = ms;
+  }
+
+  get value(): number {
+    const { values, shape } = this;
+    if (values.length === 1) return values[0]!;
+    throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
+      given: values.length,
+      expected: 1,
+      fix: "Read values instead of value",
+    });
+  }
+
+  get errorBound(): number | undefined {
+    return this.errorBounds?.reduce((most, bound) => Math.max(most, bound), 0);
+  }
+
+  get shape(): readonly number[] {
+    return this.plan.shape;
+  }
+
+  get records(): number {
+    return this.plan.leaves;
+  }
+
+  get steps(): readonly RunStep[] {
+    const [init, distribute, process, aggregate, output] = this.#ms;
+    const { leaves, bytesPerLeaf, phases, workers, levels } = this.plan;
+    const parts = phases.reduce((total, phase) => total + phase.parts.length - 1, 0);
+    const outer = levels.slice(1).reduce((total, { nodes }) => total + nodes, 0);
+    return [
+      { name: "init", ms: init, counts: { values: leaves, bytes: leaves * bytesPerLeaf } },
+      { name: "distribute", ms: distribute, counts: { parts, workers } },
+      { name: "process", ms: process, counts: { nodes: levels[0]!.nodes } },
+      { name: "aggregate", ms: aggregate, counts: { nodes: outer } },
+      { name: "output", ms: output, counts: { numbers: this.values.length } },
+    ];
+  }
+
+  level(name: string): LevelView {
+    return levelView(this.#levels, name);
+  }
+}
+
+/** Values of the outermost level with the outputs as their last axis. */
+export function outputsLast(values: Float64Array, outputs: number): Float64Array {
+  if (outputs <= 1) return values;
+  const nodes = values.length / outputs;
+  const last = new Float64Array(values.length);
+  for (let r = 0, i = 0; r < outputs; r++) for (let node = 0; node < nodes; node++) last[node * outputs + r] = values[i++]!;
+  return last;
+}
