@@ -626,7 +626,8 @@ function isJobLike(first: unknown): first is Job {
 }
 
 function refusesNaN({ fitted, data }: Problem): boolean {
-  return fitted.nan === "error" && (data instanceof Float64Array || data instanceof Float32Array);
+  const dtype = dtypeOf(data);
+  return fitted.nan === "error" && (dtype === "f64" || dtype === "f32");
 }
 
 function refuseNaNOf({ fitted, data, order }: Problem): Generator<void, void> {

@@ -246,7 +246,7 @@ export function layScratch({ steps, stored, skip }: Pick<Program, "steps" | "sto
     const inside = steps[s - 1];
     const children = Math.max(childrenPerCall(inside), step.childrenMax);
     below.push(inside === undefined || stored[s - 1] ? 0 : take(planesOf(inside, skip) * children));
-    aside.push(take(UNITS_PER_CALL * Math.max(1, step.kind === "variance" ? MOMENTS_WORDS : step.outputs)));
+    aside.push(take(UNITS_PER_CALL * Math.max(MOMENTS_WORDS, step.outputs)));
   });
   return { below, aside, bytes };
 }

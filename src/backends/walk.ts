@@ -3,7 +3,7 @@
  * so that every leaf is read from memory once. The same code runs on the calling thread and in workers;
  * who walks which range is the planner's and the pool's business.
  */
-import { ExactSum, exactVariance } from "../reduce/exact.ts";
+import { ExactSum, exactQuotient, exactVariance } from "../reduce/exact.ts";
 import { BLOCK } from "../reduce/lanes.ts";
 import { nanLeaf } from "../reduce/nan.ts";
 import { quotient, reduceNode } from "../reduce/node.ts";
@@ -11,7 +11,15 @@ import type { ReductionDefinition } from "../reduce/reductions.ts";
 import { unitStart } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { Dtype, TypedData } from "../types.ts";
-import { type DenseKernel, type Family, type Kernels, MOMENTS_FLAG, MOMENTS_WORDS, type RaggedKernel } from "./kernels.ts";
+import {
+  type DenseKernel,
+  type ExactMoments,
+  type Family,
+  type Kernels,
+  MOMENTS_FLAG,
+  MOMENTS_WORDS,
+  type RaggedKernel,
+} from "./kernels.ts";
 import { BYTES } from "./memory.ts";
 import { childrenPerCall, denominatorPlanes, layScratch, type Program, type Step, UNITS_PER_CALL } from "./program.ts";
 
@@ -140,9 +148,10 @@ export class Walker {
   #close(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     if (s === 0 && this.#program.refuseNan) this.#refuseNan(step, a, b, children);
     if (step.joins) this.#join(s, step, a, b, children, out, stride);
-    else if (step.kind === "user" || (step.quotient === "real" && (step.kind === "mean" || step.kind === "weightedMean")))
+    else if (step.kind === "user" || (step.kind === "weightedMean" && step.quotient === "real"))
       this.#closeSlowly(s, step, a, b, children, out, stride);
-    else if (step.kind === "variance") this.#closeVariance(s, step, a, b, children, out, stride);
+    else if (step.kind === "variance" || (step.kind === "mean" && step.quotient === "real"))
+      this.#closeMoments(s, step, a, b, children, out, stride);
     else if (step.kind === "count") this.#counts(s, step, a, b, children, out, stride);
     else this.#closeSums(s, step, a, b, children, out, stride);
     if (!step.blocks && this.#program.skip) {
@@ -235,35 +244,42 @@ export class Walker {
       values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
   }
 
-  #closeVariance(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
-    const skip = step.skips;
+  /** Variances, and means that are rounded after the division: from exact moments. */
+  #closeMoments(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    const { dtype } = children;
     const aside = this.#words[WORD.scratch]! + step.aside;
     for (let r = 0; r < step.outputs; r++) {
       const x = children.x + this.#planeOf(s, r) * children.stride;
-      this.#call(skip ? "momentsSkip" : "moments", step, a, b, x, children.dtype, 0, false, aside);
+      const to = out + r * stride;
+      this.#call(step.skips ? "momentsSkip" : "moments", step, a, b, x, dtype, 0, false, aside);
       const values = this.#f64();
       for (let u = a; u < b; u++) {
         const m = aside / 8 + (u - a) * MOMENTS_WORDS;
         const flag = values[m + 5]!;
-        let variance = Number.NaN;
-        if (flag === MOMENTS_FLAG.exact)
-          variance = exactVariance(values[m]!, step.ddof, exactly(values[m + 1]!, values[m + 2]!), exactly(values[m + 3]!, values[m + 4]!));
-        else if (flag !== MOMENTS_FLAG.notFinite) {
-          const first = unitStart(step, u);
-          variance = this.#exactVariance(step, x + BYTES[children.dtype] * first, unitStart(step, u + 1) - first, children.dtype);
-        }
-        values[(out + r * stride) / 8 + u - a] = variance;
+        if (flag === MOMENTS_FLAG.exact) {
+          const n = values[m]!;
+          const sum = exactly(values[m + 1]!, values[m + 2]!);
+          values[to / 8 + u - a] =
+            step.kind === "mean"
+              ? exactQuotient(sum, exactly(n, 0))
+              : exactVariance(n, step.ddof, sum, exactly(values[m + 3]!, values[m + 4]!));
+        } else if (flag === MOMENTS_FLAG.unfit) {
+          const { n, sum, squares } = this.#exactMoments(step, u, x, dtype);
+          values[to / 8 + u - a] = step.kind === "mean" ? exactQuotient(sum, exactly(n, 0)) : exactVariance(n, step.ddof, sum, squares);
+        } else if (step.kind === "variance") values[to / 8 + u - a] = Number.NaN;
+        else this.#call(step.skips ? "exactSumSkip" : "exactSum", step, u, u + 1, x, dtype, 0, false, to + 8 * (u - a)); // NaN or ±Infinity, as is the mean
       }
     }
   }
 
-  /** The variance of one unit whose moments do not fit what the kernel writes. */
-  #exactVariance(step: Stage, x: number, n: number, dtype: Dtype): number {
-    const moments = this.#ground.kernels.exactMoments(dtype, x, n, step.skips, this.#words[WORD.scratch]!);
-    return exactVariance(moments.n, step.ddof, moments.sum, moments.squares);
+  /** The moments of one unit that do not fit what the kernel writes. */
+  #exactMoments(step: Stage, unit: number, x: number, dtype: Dtype): ExactMoments {
+    const first = unitStart(step, unit);
+    const n = unitStart(step, unit + 1) - first;
+    return this.#ground.kernels.exactMoments(dtype, x + BYTES[dtype] * first, n, step.skips, this.#words[WORD.scratch]!);
   }
 
-  /** Users' functions, and quotients of exact sums: one node at a time, by the reference definition. */
+  /** Users' functions, and quotients of exact weighted sums: one node at a time, by the reference definition. */
   #closeSlowly(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     const { skip } = this.#program;
     const values = typedView(this.#ground.memory.buffer, children.dtype);

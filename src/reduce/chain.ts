@@ -16,8 +16,8 @@ export interface Chain {
 /** Levels of one chain: what a run can tell its workers about. */
 const LEVELS_MAX = 60;
 
-/** What chain() made. Backends trust a chain, so nothing else passes for one. */
-const MADE: WeakSet<object> = new WeakSet();
+/** Marks what chain() made. Backends trust a chain, so nothing else passes for one. */
+const MADE: unique symbol = Symbol.for("fourfold.chain");
 
 const DEFAULT_NAMES = ["f", "g", "h", "k"];
 
@@ -70,14 +70,13 @@ export function chain(...levels: [Readonly<Record<string, Reduction>>] | readonl
         fix: "Keep the matrix at one level and run the chain once for each output of the other",
       },
     );
-  const made: Chain = Object.freeze({ levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) });
-  MADE.add(made);
-  return made;
+  const made: Chain = { levels: Object.freeze(entries.map(([name, reduction]) => Object.freeze({ name, reduction }))) };
+  return Object.freeze(Object.defineProperty(made, MADE, { value: true }));
 }
 
 /** Refuses what is no chain. @throws FourfoldError ERR_FOURFOLD_CHAIN */
 export function checkChain(value: unknown): asserts value is Chain {
-  if (typeof value === "object" && value !== null && MADE.has(value)) return;
+  if (typeof value === "object" && value !== null && MADE in value) return;
   throw new FourfoldError("ERR_FOURFOLD_CHAIN", `the chain is ${show(value)}`, {
     given: value,
     expected: "what chain() returns",

@@ -21,17 +21,16 @@ export interface Reduction {
   readonly user?: ReductionDefinition<unknown>;
 }
 
-/** What the functions of this file made: nothing else is a reduction, however much it looks like one. */
-const MADE: WeakSet<object> = new WeakSet();
+/** Marks what the functions of this file made. Nothing else is a reduction, however much it looks like one; another copy of this package's is. */
+const MADE: unique symbol = Symbol.for("fourfold.reduction");
 
 function made(reduction: Reduction): Reduction {
-  MADE.add(reduction);
-  return Object.freeze(reduction);
+  return Object.freeze(Object.defineProperty(reduction, MADE, { value: true }));
 }
 
 /** True if a value was made by {@link sum}, {@link mean}, …, or by what {@link defineReduction} returned. */
 export function isReduction(value: unknown): value is Reduction {
-  return typeof value === "object" && value !== null && MADE.has(value);
+  return typeof value === "object" && value !== null && MADE in value;
 }
 
 /** Σ x. Empty: 0. */
