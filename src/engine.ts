@@ -4,7 +4,8 @@ import type { Executable, RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, type LeafBlock } from "./backends/memory.ts";
 import { runReference } from "./backends/reference.ts";
-import { loadTfjs } from "./backends/tfjs.ts";
+import { TensorThread } from "./backends/tensors.ts";
+import type { TensorBackendName } from "./backends/tfjs.ts";
 import { finishInTurns } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import { closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
@@ -22,7 +23,7 @@ import {
   readEngineOptions,
 } from "./options.ts";
 import { PlanCache, type Prepared } from "./plans.ts";
-import { CONTRACT_F64, errorBound, TENSOR_F32 } from "./reduce/bound.ts";
+import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
 import { type GroupedTable, readGrouped } from "./reduce/grouped.ts";
@@ -92,8 +93,14 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     throw new FourfoldError("ERR_FOURFOLD_REDUCTION", "a module imported for its reduction made an engine", {
       fix: "Keep reductions in a module of their own, without other effects",
     });
-  if (options.backend === "tfjs-cpu") await loadTfjs(options.backend);
-  return new Engine(options);
+  const engine = new Engine(options);
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
 }
 
 /** What an input became: all that a plan and a run need. */
@@ -112,6 +119,7 @@ interface Problem {
 /** Owns backends and memory. Make one with {@link createEngine}; many runs may share it. */
 export class Engine {
   readonly #wasm: WasmBackend;
+  readonly #tensors: Map<TensorBackendName, TensorThread> = new Map();
   readonly #workers: number;
   readonly #options: EngineOptions;
   readonly #runsMax: number;
@@ -128,6 +136,12 @@ export class Engine {
     this.#workers = workers;
     this.#runsMax = runsMax;
     this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl, reclaim: () => this.#plans.dropOne() });
+  }
+
+  /** Starts the backend that the options name, where it can be absent; tells the version of what computes there. @internal */
+  async start(): Promise<string | undefined> {
+    const { backend } = this.#options;
+    return isTensorBackend(backend) ? this.#tensorThread(backend).open() : undefined;
   }
 
   /** Counts since the engine was made. */
@@ -266,7 +280,7 @@ export class Engine {
   /** Ends the workers and refuses further calls. Runs under way reject. Closing twice is no error. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#wasm.close();
+    await Promise.all([this.#wasm, ...this.#tensors.values()].map((backend) => backend.close()));
   }
 
   /** For `await using`. */
@@ -505,14 +519,22 @@ export class Engine {
       workers: threads,
       placement: foreign ? "foreign array" : "engine memory",
     });
-    const executable =
-      backend === "wasm"
-        ? this.#wasm.prepare(fitted, strata, plan, dtype)
-        : backend === "reference"
-          ? referenceExecutable(fitted, keep)
-          : tensorExecutable(backend, fitted, keep);
+    const executable = isTensorBackend(backend)
+      ? this.#tensorThread(backend).prepare(fitted, keep)
+      : backend === "reference"
+        ? referenceExecutable(fitted, keep)
+        : this.#wasm.prepare(fitted, strata, plan, dtype);
     Object.defineProperty(plan, "toString", { value: () => explain(plan) });
     return { chain: new WeakRef(chain), fitted, plan, executable, inFlight: 0, wanted: 0 };
+  }
+
+  #tensorThread(name: TensorBackendName): TensorThread {
+    let thread = this.#tensors.get(name);
+    if (thread === undefined) {
+      thread = new TensorThread(name);
+      this.#tensors.set(name, thread);
+    }
+    return thread;
   }
 
   /** The backend that runs a call, and its threads: the others have none. */
@@ -537,15 +559,12 @@ export class Engine {
     const { fitted, data } = problem;
     const outermost = output.levels.at(-1)!;
     const values = outputsLast(outermost.values, outermost.outputs);
-    const onTensors = plan.backend === "tfjs-cpu";
-    const errorBounds =
-      onTensors || options.errorBound
-        ? outputsLast(errorBound(fitted, data, onTensors ? TENSOR_F32 : CONTRACT_F64), outermost.outputs)
-        : undefined;
+    const bounds = output.bounds ?? (options.errorBound ? errorBound(fitted, data, CONTRACT_F64) : undefined);
+    const errorBounds = bounds && outputsLast(bounds, outermost.outputs);
     this.#runs++;
     this.#records += plan.leaves;
     const { processMs, aggregateMs } = output;
-    const ms = [initMs, distributeMs, processMs, aggregateMs, performance.now() - reduced] as const;
+    const ms = [initMs, distributeMs, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
     return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms);
   }
 
@@ -587,18 +606,8 @@ function referenceExecutable(fitted: Fitted, keep: readonly boolean[]): Executab
   return { runSync, run: async (data) => runSync(data), close: () => undefined };
 }
 
-function tensorExecutable(name: "tfjs-cpu", fitted: Fitted, keep: readonly boolean[]): Executable {
-  return {
-    runSync: undefined,
-    async run(data, { signal }) {
-      const backend = await loadTfjs(name);
-      throwIfAborted(signal);
-      const started = performance.now();
-      const levels = await backend.run(fitted, data, keep);
-      return { levels, processMs: performance.now() - started, aggregateMs: 0 };
-    },
-    close: () => undefined,
-  };
+function isTensorBackend(name: BackendName | undefined): name is TensorBackendName {
+  return name === "tfjs-cpu" || name === "tensorflow";
 }
 
 function resultShape({ tree, outputs }: Fitted): readonly number[] {

@@ -8,10 +8,12 @@ import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
  * - `"auto"`: the fastest one that keeps the accuracy that was asked for.
  * - `"wasm"`: the SIMD kernels, on all cores. Keeps the numeric contract.
  * - `"reference"`: the contract in plain loops, slow, on the calling thread.
- * - `"tfjs-cpu"`: TensorFlow.js tensor ops in float32, on the calling thread; accuracy `"fast"`, with an error bound.
- *   Needs `@tensorflow/tfjs-core` and `@tensorflow/tfjs-backend-cpu`.
+ * - `"tensorflow"`: TensorFlow.js tensor ops in float32 on the native TensorFlow library, in a thread of its own; accuracy `"fast"`,
+ *   with an error bound. `npx fourfold setup tensorflow` gets it.
+ * - `"tfjs-cpu"`: the same ops on TensorFlow.js's backend in plain JavaScript, to compare with. Needs `@tensorflow/tfjs-core` and
+ *   `@tensorflow/tfjs-backend-cpu`.
  */
-export type BackendName = "auto" | "wasm" | "reference" | "tfjs-cpu";
+export type BackendName = "auto" | "wasm" | "reference" | "tensorflow" | "tfjs-cpu";
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions {
@@ -66,7 +68,7 @@ export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
 /** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
 const MEMORY_BYTES_MAX = 8 * 2 ** 30;
 
-const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tfjs-cpu"];
+const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "tfjs-cpu"];
 const DTYPES: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
 
 /** Reads engine options, filling in the defaults. `cores` is the number of worker threads unless told. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */

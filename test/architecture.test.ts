@@ -62,6 +62,8 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
   },
   "src/backends/crew.ts": { may: ["node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
   "src/backends/worker.ts": { may: ["node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
+  "src/backends/tensors.ts": { may: ["./tfjs.ts", "node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
+  "src/backends/tensor-worker.ts": { may: ["./tfjs.ts", "node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-node"] },
   "src/backends/serve.ts": { may: ["node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
   "src/stream/probe.ts": {
     may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:stream"],

@@ -13,6 +13,9 @@ export interface RunOutput {
   readonly levels: readonly (LevelValues | undefined)[];
   readonly processMs: number;
   readonly aggregateMs: number;
+  /** An error bound for each value of the outermost level, output-major, and the time it took: from backends that keep no contract. */
+  readonly bounds?: Float64Array;
+  readonly outputMs?: number;
 }
 
 /** A fitted chain, prepared once for data of one dtype and length. */

@@ -7,6 +7,7 @@
  * A level sees its children as [planes, rows, width]: a reshape where nodes have one length, else rows padded to a common
  * width. tfjs's segment sums are not used: they cost nodes × children, and 0 × NaN spills into every other segment.
  */
+import util from "node:util";
 import { FourfoldError } from "../errors.ts";
 import { type Arithmetic, TENSOR_F32 } from "../reduce/bound.ts";
 import { emptyValue } from "../reduce/node.ts";
@@ -25,6 +26,7 @@ interface Tensor {
 
 /** The part of `@tensorflow/tfjs-core` that this file uses. */
 interface TensorModule {
+  readonly version_core: string;
   getBackend(): string;
   findBackend(name: string): unknown;
   setBackend(name: string): Promise<boolean>;
@@ -57,7 +59,9 @@ type RunLevels = readonly (LevelValues | undefined)[];
 /** A TensorFlow.js backend that runs chains. */
 export interface TensorBackend {
   /** Its name in Fourfold: `tfjs-cpu`. */
-  readonly name: string;
+  readonly name: TensorBackendName;
+  /** The version of what computes: of the native TensorFlow library, or of TensorFlow.js. */
+  readonly version: string;
   /** How it rounds, for the bound of its results. */
   readonly arithmetic: Arithmetic;
   /**
@@ -73,27 +77,67 @@ interface Device {
   readonly backend: string;
   readonly arithmetic: Arithmetic;
   readonly packages: readonly string[];
+  /** The command that gets it. */
+  readonly command: string;
   /** Imports the packages; gives what TensorFlow.js's core exports. */
   load(): Promise<unknown>;
+  /** The version of what computes, from TensorFlow.js's core and from its backend. @throws if it is one that gives wrong results */
+  version(core: TensorModule, backend: unknown): string;
 }
 
 const VERSION = "4.22.0";
 
 /** The names of the tensor backends. */
-export type TensorBackendName = "tfjs-cpu";
+export type TensorBackendName = "tfjs-cpu" | "tensorflow";
 
 const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   "tfjs-cpu": {
     backend: "cpu",
     arithmetic: TENSOR_F32,
     packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
+    command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-cpu@${VERSION}`,
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
       await import("@tensorflow/tfjs-backend-cpu");
       return core;
     },
+    version: ({ version_core }) => version_core,
+  },
+  tensorflow: {
+    backend: "tensorflow",
+    arithmetic: TENSOR_F32,
+    packages: ["@tensorflow/tfjs-node"],
+    command: "npx fourfold setup tensorflow",
+    load: async () => {
+      prepareProcess();
+      return (await import("@tensorflow/tfjs-node")).default;
+    },
+    version: (_, backend) => libraryVersion(backend),
   },
 };
+
+/** What the native library and its JavaScript read from their surroundings. */
+function prepareProcess(): void {
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2"; // no reports on stderr, but errors
+  // The error bound holds for float32 products. These let a GPU (10 bits) and oneDNN (8 bits) round their factors further.
+  process.env["NVIDIA_TF32_OVERRIDE"] = "0";
+  process.env["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT";
+  // Node 23 dropped two functions that tfjs-node 4.22 calls (tensorflow/tfjs#8425).
+  const old = util as { isNullOrUndefined?: (x: unknown) => boolean; isArray?: (x: unknown) => boolean };
+  old.isNullOrUndefined ??= (x) => x === null || x === undefined;
+  old.isArray ??= Array.isArray;
+}
+
+/** TensorFlow before 2.7 is untried with tfjs-node 4.22; from 2.17 on its rounding of int32 tensors silently gives zeros. */
+const LIBRARY = { major: 2, minorMin: 7, minorMax: 16 } as const;
+
+function libraryVersion(backend: unknown): string {
+  const version = String((backend as { binding?: { TF_Version?: unknown } }).binding?.TF_Version);
+  const [major, minor] = version.split(".").map(Number);
+  if (major === LIBRARY.major && minor! >= LIBRARY.minorMin && minor! <= LIBRARY.minorMax) return version;
+  const { major: m, minorMin, minorMax } = LIBRARY;
+  throw new Error(`the TensorFlow library is version ${version}, it works with ${m}.${minorMin} to ${m}.${minorMax}`);
+}
 
 /**
  * Imports TensorFlow.js and makes a tensor backend of it. The program's own choice of a TensorFlow.js backend stays as it is.
@@ -105,17 +149,19 @@ export async function loadTfjs(name: TensorBackendName, load: () => Promise<unkn
   try {
     const tf = (await load()) as TensorModule;
     const before = tf.getBackend();
-    if (!(await tf.setBackend(device.backend))) throw new Error(`TensorFlow.js could not start its backend "${device.backend}"`);
+    if (!(await tf.setBackend(device.backend)) || tf.getBackend() !== device.backend)
+      throw new Error(`TensorFlow.js could not start its backend "${device.backend}"`);
     quiet(tf.findBackend(device.backend));
     if (before && before !== device.backend) await tf.setBackend(before);
     return createTfjs(tf, name);
   } catch (cause) {
-    const absent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND";
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    const reason = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause);
+    // tfjs-node without its native part says in words that there is no file of that name.
+    const absent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" || /addon module.*can not be found/.test(reason);
     throw new FourfoldError("ERR_FOURFOLD_BACKEND", `backend "${name}" ${absent ? "is not installed" : `did not load: ${reason}`}`, {
       given: name,
       expected: device.packages,
-      fix: `Run: npm install ${device.packages.map((p) => `${p}@${VERSION}`).join(" ")}`,
+      fix: `Run: ${device.command}`,
       cause,
     });
   }
@@ -132,9 +178,10 @@ function quiet(backend: unknown): void {
  */
 export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"): TensorBackend {
   const tf = core as TensorModule;
-  const { backend, arithmetic } = DEVICES[name];
+  const { backend, arithmetic, version } = DEVICES[name];
   return {
     name,
+    version: version(tf, tf.findBackend(backend)),
     arithmetic,
     run: async (fitted, data, keep) => {
       refuse(fitted, name);
@@ -147,7 +194,8 @@ export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"):
   };
 }
 
-function refuse(fitted: Fitted, name: string): void {
+/** Refuses what tensors cannot do. @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in */
+export function refuse(fitted: Fitted, name: TensorBackendName): void {
   const fix = 'Use backend "wasm", or leave the choice to "auto"';
   if (fitted.accuracy !== "fast")
     throw new FourfoldError(

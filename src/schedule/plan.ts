@@ -181,9 +181,9 @@ export function explain(plan: PlanData): string {
   const n = (value: number): string => value.toLocaleString("en-US");
   const plural = (count: number, noun: string): string => `${n(count)} ${noun}${count === 1 ? "" : "s"}`;
   const shape = plan.shape.length === 0 ? "one number" : `shape [${plan.shape.join(", ")}]`;
+  const home = plan.backend === "wasm" || plan.backend === "reference" ? "the calling thread" : "the backend's own thread";
   const passes = plan.phases.map(
-    ({ where, parts }) =>
-      `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : "the calling thread"}`,
+    ({ where, parts }) => `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : home}`,
   );
   const fused = levelsUpTo(plan, plan.phases[0]?.to ?? 0);
   const levels = plan.levels.map(({ name, reduction, nodes, extent, callerOnly }, i) => {
