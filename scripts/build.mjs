@@ -45,7 +45,7 @@ const built = join(work, "dist");
 try {
   mkdirSync(built);
   if (compileKernels(join(built, "kernels.wasm")) && compile("typescript", "bin/tsc", "-p", "tsconfig.build.json", "--outDir", built)) {
-    copyFileSync(join(root, "src/files/spec.schema.json"), join(built, "files/spec.schema.json"));
+    for (const file of ["files/spec.schema.json", "cli/tensorflow.h"]) copyFileSync(join(root, "src", file), join(built, file));
     chmodSync(join(built, "cli/main.js"), 0o755);
     const dist = join(root, "dist");
     if (existsSync(dist)) renameSync(dist, join(work, "old"));

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_OUTPUT: "the result could not be written",
   ERR_FOURFOLD_QUEUE: "too many calls wait on one engine",
   ERR_FOURFOLD_REDUCTION: "a user's reduction threw, or cannot run there",
+  ERR_FOURFOLD_SETUP: "a backend could not be set up",
   ERR_FOURFOLD_SHAPE: "the shape does not fit the data or the chain",
   ERR_FOURFOLD_SOURCE: "a source is missing or cannot be read",
   ERR_FOURFOLD_SPEC: "the spec is not valid",

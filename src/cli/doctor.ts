@@ -5,20 +5,11 @@ import { arch, availableParallelism, cpus, freemem, platform, release, tmpdir, t
 import { join } from "node:path";
 import { FourfoldError } from "../errors.ts";
 import { loadSpec } from "../files/index.ts";
-import { chain, createEngine, type EngineOptions, max, mean, type Result, weightedMean, weightedSum } from "../index.ts";
+import { createEngine } from "../index.ts";
 import { readArgs } from "./args.ts";
-import { EXIT, harmless } from "./failure.ts";
+import { EXIT } from "./failure.ts";
 import { bitsOf } from "./formats.ts";
-
-/** One thing that a run may use. */
-export interface Finding {
-  readonly present: boolean;
-  /** How it was tried, or what went wrong. */
-  readonly note: string;
-  readonly version?: string;
-  /** The command or the change that gets it. */
-  readonly fix?: string;
-}
+import { type Finding, fixOf, messageOf, tried, tryInChild } from "./trial.ts";
 
 /** What `fourfold doctor --json` prints. */
 export interface Report {
@@ -29,7 +20,7 @@ export interface Report {
   readonly platform: { readonly os: string; readonly arch: string; readonly cpu: string; readonly cores: number };
   readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
   readonly wasm: { readonly simd: boolean; readonly threads: boolean; readonly waitAsync: boolean };
-  readonly backends: Readonly<Record<"wasm" | "reference" | "tfjs-cpu", Finding>>;
+  readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "tfjs-cpu", Finding>>;
   readonly tables: Readonly<Record<"duckdb", Finding>>;
 }
 
@@ -48,7 +39,7 @@ async function examine(): Promise<Report> {
     version: string;
     engines: { node: string };
   };
-  const backends = { ...(await kernels()), "tfjs-cpu": await tensorflow() };
+  const backends = { ...(await kernels()), tensorflow: await tryInChild("tensorflow"), "tfjs-cpu": await tryInChild("tfjs-cpu") };
   return {
     ok: backends.wasm.present,
     fourfold: packageJson.version,
@@ -63,17 +54,6 @@ async function examine(): Promise<Report> {
     backends,
     tables: { duckdb: await duckdb() },
   };
-}
-
-/** A chain of four levels on awkward values. */
-async function tried(shape: readonly [number, number, number, number], options: EngineOptions): Promise<Result> {
-  const weights = (n: number): number[] => Array.from({ length: n }, (_, i) => Math.sin(i + 1) / 3);
-  const [, , b, a] = shape;
-  const four = chain(weightedSum(weights(a)), weightedMean(weights(b).map(Math.abs)), mean(), max());
-  await using engine = await createEngine(options);
-  const x = engine.tensor(shape, "f64");
-  for (let i = 0; i < x.data.length; i++) x.data[i] = Math.cos(i) * 2 ** ((i % 41) - 20);
-  return await engine.run(four, x);
 }
 
 /** Tries the kernels against the reference, on the calling thread and on workers. */
@@ -109,27 +89,6 @@ async function kernels(): Promise<{ wasm: Finding; reference: Finding }> {
   }
 }
 
-/** Tries the tensor operations against the reference. */
-async function tensorflow(): Promise<Finding> {
-  const version = versionOf("@tensorflow/tfjs-core");
-  const told = version === undefined ? {} : { version };
-  const shape = [3, 5, 7, 257] as const;
-  try {
-    const { value, errorBound } = await tried(shape, { backend: "tfjs-cpu", accuracy: "fast", workers: 0 });
-    const expected = (await tried(shape, { backend: "reference" })).value;
-    const off = Math.abs(value - expected);
-    if (errorBound !== undefined && off <= errorBound)
-      return {
-        present: true,
-        ...told,
-        note: "float32 tensor operations, for --accuracy fast; a chain of four levels was within its error bound",
-      };
-    return { present: false, ...told, note: `a small chain was ${off} off, its error bound is ${errorBound}` };
-  } catch (error) {
-    return { present: false, ...told, note: messageOf(error), ...fixOf(error) };
-  }
-}
-
 /** Tries DuckDB on a spec of one row: its native part can be missing while its package is there. */
 async function duckdb(): Promise<Finding> {
   const version = versionOf("@duckdb/node-api");
@@ -157,12 +116,6 @@ async function duckdb(): Promise<Finding> {
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The command that gets what is absent, without the words before it. */
-function fixOf(error: unknown): { fix?: string } {
-  const fix = error instanceof FourfoldError ? error.fix : undefined;
-  return fix === undefined ? {} : { fix: fix.replace(/^.*(?=npm install )/, "") };
 }
 
 function versionOf(name: string): string | undefined {
@@ -194,8 +147,6 @@ function compiles(bytes: readonly number[]): boolean {
     return false;
   }
 }
-
-const messageOf = (error: unknown): string => harmless(error instanceof Error ? error.message.replace(/\s*\n\s*/g, " ") : String(error));
 
 function inWords({ fourfold, node, platform, memory, wasm, backends, tables }: Report): string {
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -47,6 +47,8 @@ async function dispatch(args: readonly string[], signal: AbortSignal): Promise<n
       return (await import("./explain.ts")).explain(rest, signal);
     case "doctor":
       return (await import("./doctor.ts")).doctor(rest);
+    case "setup":
+      return (await import("./setup.ts")).setup(rest, signal);
   }
 }
 

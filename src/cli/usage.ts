@@ -1,7 +1,7 @@
 /** The help texts. Plain text, so that help loads nothing. */
 
 /** The commands, in the order help lists them. */
-export const COMMANDS = ["run", "explain", "doctor"] as const;
+export const COMMANDS = ["run", "explain", "doctor", "setup"] as const;
 
 /** A command of `fourfold`. */
 export type Command = (typeof COMMANDS)[number];
@@ -22,6 +22,7 @@ Commands:
   run X.npy             roll up a tensor
   explain SPEC|X.npy    say what a run would do, in five steps
   doctor                say what works on this machine, and how to get what does not
+  setup tensorflow      get the native TensorFlow library
 
 Options:
   -h, --help            this text; fourfold COMMAND --help tells more
@@ -95,6 +96,26 @@ Options:
 Examples:
   fourfold doctor
   fourfold doctor --json
+`,
+  setup: `Usage: fourfold setup tensorflow [OPTIONS]
+
+Gets the native TensorFlow library for the backend "tensorflow", and proves by computing that it works:
+installs @tensorflow/tfjs-node without its own installer and without changing package.json, compiles its binding
+(g++ or clang++), and takes the library from the first source that has one. What is fetched or compiled is kept in
+the user's cache: the next set-up fetches nothing but the package, if that.
+
+Options:
+  --source NAME         only this source. In the order they are tried: cache (an earlier set-up), official
+                        (tfjs-node's own installer), python (an installed TensorFlow), pip, maven
+  --from PATH           take the library from a wheel of tensorflow or tensorflow-cpu, 2.12 to 2.16, from a Java
+                        archive, or from a folder that holds it
+  --dry-run             say what would be done, and do nothing
+  --verbose             with an error, its stack and cause
+
+Examples:
+  fourfold setup tensorflow
+  fourfold setup tensorflow --source pip
+  fourfold setup tensorflow --from tensorflow_cpu-2.15.1-cp311-cp311-manylinux_2_17_x86_64.whl
 `,
 };
 

@@ -31,6 +31,9 @@ describe("fourfold doctor", () => {
       },
       tables: { duckdb: { present: true, version: packageJson.optionalDependencies["@duckdb/node-api"] } },
     });
+    const { tensorflow } = report.backends;
+    if (tensorflow.present) expect(tensorflow.version).toMatch(/^2\.\d+\.\d+$/);
+    else expect(tensorflow).toMatchObject({ note: expect.stringContaining("is not installed"), fix: "npx fourfold setup tensorflow" });
   });
 
   test("the words say the same", async () => {
@@ -55,8 +58,22 @@ describe("fourfold doctor", () => {
         present: false,
         fix: `npm install @tensorflow/tfjs-core@${version} @tensorflow/tfjs-backend-cpu@${version}`,
       });
+      expect(backends.tensorflow).toMatchObject({ present: false, fix: "npx fourfold setup tensorflow" });
     } finally {
       rmSync(bare, { recursive: true, force: true });
+    }
+  });
+
+  test("a backend whose process ends is absent, with how it ended; the rest of the report stands", async () => {
+    const crashing = copyOfBuild();
+    try {
+      writeFileSync(join(crashing, "dist/cli/probe.js"), "process.kill(process.pid, 'SIGSEGV');");
+      const { code, stdout } = await runNode([join(crashing, "dist/cli/main.js"), "doctor", "--json"], { cwd: crashing });
+      const { ok, backends } = JSON.parse(stdout) as Report;
+      expect({ code, ok }).toEqual({ code: 0, ok: true });
+      expect(backends.tensorflow).toEqual({ present: false, note: "the process that tried it failed: it was ended by SIGSEGV" });
+    } finally {
+      rmSync(crashing, { recursive: true, force: true });
     }
   });
 

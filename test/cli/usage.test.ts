@@ -29,6 +29,7 @@ describe("help and version go to stdout and end with 0", () => {
     [["help", "run"], /^Usage: fourfold run SPEC/],
     [["explain", "-h"], /^Usage: fourfold explain/],
     [["doctor", "--help"], /^Usage: fourfold doctor/],
+    [["setup", "--help"], /^Usage: fourfold setup tensorflow/],
     [["run", "nowhere.json", "--help"], /^Usage: fourfold run SPEC/],
   ] as const)("fourfold %j", async (args, expected) => {
     const { code, stdout, stderr } = await fourfold(args);
@@ -44,7 +45,7 @@ describe("help and version go to stdout and end with 0", () => {
 
   test("help names no command that is not there", async () => {
     const { stdout } = await fourfold(["--help"]);
-    expect(stdout).not.toMatch(/\b(stream|bench|setup|worker|inspect)\b/);
+    expect(stdout).not.toMatch(/\b(stream|bench|worker|inspect)\b/);
   });
 
   test("without a command the help goes to stderr and the exit code is 2", async () => {
