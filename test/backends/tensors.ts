@@ -35,6 +35,9 @@ const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 6000);
 /** Runs after which no tensor may be left. */
 const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1000);
 
+/** For the tests whose length these set. */
+const LONG = { timeout: 300_000 };
+
 /** Their names in TensorFlow.js. */
 const OWN = { "tfjs-cpu": "cpu", tensorflow: "tensorflow" } as const;
 
@@ -83,7 +86,7 @@ export function tensorSuite(name: TensorBackendName): void {
   describe("results lie within the bound of v*", () => {
     const ratios: number[] = [];
 
-    test("for random chains: every reduction, weight form, dtype, NaN policy, dense and ragged, hard values", async () => {
+    test("for random chains: every reduction, weight form, dtype, NaN policy, dense and ragged, hard values", LONG, async () => {
       const broken: string[] = [];
       let cases = 0;
       let infinite = 0;
@@ -444,7 +447,7 @@ export function tensorSuite(name: TensorBackendName): void {
   });
 
   describe("tensors", () => {
-    test("are all disposed: many runs leave as many as before, whoever's tidy they run in, and take no memory", async () => {
+    test("are all disposed: many runs leave as many as before, whoever's tidy they run in, and take no memory", LONG, async () => {
       const { numTensors, numBytes } = tf.memory();
       let rss = 0;
       for (let seed = 0; seed < RUNS; seed++) {
