@@ -232,6 +232,8 @@ describe("the tfjs-cpu backend", () => {
         const c = { ...draw(seed), accuracy: "fast" as const };
         const fitted = fit(c.chain, c.tree, c.nan, c.accuracy);
         fc.pre(fitted.levels.every((level) => builtIn(level) !== undefined));
+        // With a matrix under skip, tensors decide for each output which nodes are missing; the contract's backends by output 0 (clause 10).
+        fc.pre(c.nan !== "skip" || fitted.outputs === undefined);
         const outermost = (await tensors.run(fitted, c.data, []))!.at(-1)!;
         const reference = runReference(fitted, c.data).at(-1)!;
         expect(outermost.outputs).toBe(reference.outputs);
