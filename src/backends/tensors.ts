@@ -6,7 +6,7 @@
  * ERR_FOURFOLD_WORKER and the next one starts another.
  */
 import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
-import { aborted, FourfoldError, throwIfAborted } from "../errors.ts";
+import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
 import type { TypedData } from "../types.ts";
@@ -210,8 +210,4 @@ function lost(name: string, cause: unknown): FourfoldError {
     fix: 'Run again: another thread starts. If it ends again, use backend "wasm"',
     cause,
   });
-}
-
-function closed(): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_CLOSED", "the engine is closed", { fix: "Make another with createEngine()" });
 }
