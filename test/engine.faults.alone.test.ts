@@ -1,5 +1,5 @@
 /** The engine under bad luck: threads that trap or are ended, memories beyond 4 GiB, an early close; and a free event loop. */
-import type { Worker } from "node:worker_threads";
+import { setEnvironmentData, type Worker } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   chain,
@@ -39,9 +39,9 @@ afterEach(async () => {
 });
 
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-/** The built worker, which traps in a share of its parts. */
-function mortal(traps: number): URL {
-  process.env["FOURFOLD_TEST_TRAPS"] = String(traps);
+/** The built worker, which traps in every nth part that is started. */
+function mortal(every: number): URL {
+  setEnvironmentData("traps of the test", new Int32Array(new SharedArrayBuffer(8)).fill(every, 1));
   return new URL("./fixtures/mortal.mjs", import.meta.url);
 }
 
@@ -79,7 +79,7 @@ describe("workers that are lost", () => {
   });
 
   test("100 that trapped in the middle of a part change no bit, and are replaced", async () => {
-    await make({ workers: 2, workerUrl: mortal(0.02) });
+    await make({ workers: 2, workerUrl: mortal(7) });
     const { x, bits } = tensorAndBits();
     while (engine.stats.workersReplaced < 100) expect(hex((await engine.run(index, x)).values)).toEqual(bits);
     expect(engine.stats.retries).toBeGreaterThanOrEqual(100);
