@@ -1,47 +1,60 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
-import type { Executable, RunOutput } from "./backends/backend.ts";
+import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, type LeafBlock } from "./backends/memory.ts";
-import { runReference } from "./backends/reference.ts";
-import { TensorThread } from "./backends/tensors.ts";
-import type { TensorBackendName } from "./backends/tfjs.ts";
+import { isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
 import { finishInTurns } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
+import type { Calibration } from "./calibration.ts";
+import { Devices } from "./devices.ts";
 import { closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import {
-  type BackendName,
   checkDtype,
   checkPlanOptions,
   checkPlanRunOptions,
   checkRunOptions,
+  checkTensorOptions,
   type EngineOptions,
   keptLevels,
   type PlanOptions,
   type PlanRunOptions,
   type RunOptions,
   readEngineOptions,
+  type TensorOptions,
 } from "./options.ts";
 import { PlanCache, type Prepared } from "./plans.ts";
+import { Preparer, resultShape, type Way } from "./prepare.ts";
 import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
 import { type GroupedTable, readGrouped } from "./reduce/grouped.ts";
 import { type Input, isDense, readInput, type Tensor } from "./reduce/input.ts";
 import { refuseNaN } from "./reduce/nan.ts";
-import { builtIn, type Fitted, fit } from "./reduce/resolve.ts";
+import { type Fitted, fit } from "./reduce/resolve.ts";
 import type { Levels } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { checkShape, denseTree, dtypeOf, type Tree } from "./reduce/tree.ts";
 import { outputsLast, type Result, RunResult } from "./result.ts";
-import { explain, makePlan, type PlanData } from "./schedule/plan.ts";
+import { explain, type PlanData } from "./schedule/plan.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
 export interface Plan extends PlanData {
   run(x: Tensor | { readonly data: TypedData }, options?: PlanRunOptions): Promise<Result>;
   runSync(x: Tensor | { readonly data: TypedData }, options?: Pick<PlanRunOptions, "into">): Result;
+}
+
+/** A tensor with a copy on a device. */
+export interface DeviceTensor extends Tensor {
+  readonly device: TensorBackendName;
+  /**
+   * Copies `data` to the device: at once, so that the first run need not, and again whenever `data` has changed since. Runs on the
+   * device read the copy; all others read `data`.
+   * @throws FourfoldError ERR_FOURFOLD_BACKEND if the device is absent, ERR_FOURFOLD_DEVICE if it cannot hold the copy
+   */
+  upload(): Promise<void>;
 }
 
 /** Counts of an engine since it was made. */
@@ -74,6 +87,9 @@ export interface JobReadOptions {
   /** Where the values go: called once, with the exact length, before any value is copied. */
   readonly allocate?: (dtype: Dtype, length: number) => TypedData;
 }
+
+/** Multiplications and additions of a run for which devices are measured: 25 ms and more on one core. */
+const MEASURED_OPERATIONS_MIN = 5e7;
 
 /** A piece of a foreign array that is reduced at one go: some milliseconds. */
 const PIECE_BYTES_MAX = 8 << 20;
@@ -119,7 +135,8 @@ interface Problem {
 /** Owns backends and memory. Make one with {@link createEngine}; many runs may share it. */
 export class Engine {
   readonly #wasm: WasmBackend;
-  readonly #tensors: Map<TensorBackendName, TensorThread> = new Map();
+  readonly #devices: Devices;
+  readonly #preparer: Preparer;
   readonly #workers: number;
   readonly #options: EngineOptions;
   readonly #runsMax: number;
@@ -131,17 +148,19 @@ export class Engine {
 
   /** @internal */
   constructor(options: EngineOptions) {
-    const { workers, memoryBytesMax, runsMax } = readEngineOptions(options, availableParallelism());
+    const { workers, memoryBytesMax, runsMax, devices, deviceMsMax } = readEngineOptions(options, availableParallelism());
     this.#options = options;
     this.#workers = workers;
     this.#runsMax = runsMax;
     this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl, reclaim: () => this.#plans.dropOne() });
+    this.#devices = new Devices({ names: devices, workers, memoryBytesMax, runMsMax: deviceMsMax });
+    this.#preparer = new Preparer(this.#wasm, this.#devices);
   }
 
   /** Starts the backend that the options name, where it can be absent; tells the version of what computes there. @internal */
   async start(): Promise<string | undefined> {
     const { backend } = this.#options;
-    return isTensorBackend(backend) ? this.#tensorThread(backend).open() : undefined;
+    return isTensorBackend(backend) ? (await this.#devices.thread(backend).open()).version : undefined;
   }
 
   /** Counts since the engine was made. */
@@ -162,17 +181,43 @@ export class Engine {
   /**
    * A tensor in engine memory, zero at first. Fill `data`; runs read it without a copy.
    * @param shape row-major extents, outermost first
-   * @throws FourfoldError ERR_FOURFOLD_MEMORY beyond memoryBytesMax or 3.87 GiB; ERR_FOURFOLD_SHAPE, ERR_FOURFOLD_DTYPE
+   * @throws FourfoldError ERR_FOURFOLD_MEMORY beyond memoryBytesMax or 3.87 GiB; ERR_FOURFOLD_SHAPE, ERR_FOURFOLD_DTYPE, ERR_FOURFOLD_ARGUMENT
    * @example const x = engine.tensor([8, 16, 1024, 512], "f32"); x.data.fill(1);
+   * @example
+   * const x = engine.tensor([8, 16, 1024, 512], "f32", { device: "tensorflow" });
+   * x.data.fill(1);
+   * await x.upload(); // once; then reduce it often
    */
-  tensor(shape: readonly number[], dtype: Dtype): Tensor {
+  tensor(shape: readonly number[], dtype: Dtype, options: { readonly device: TensorBackendName }): DeviceTensor;
+  tensor(shape: readonly number[], dtype: Dtype, options?: TensorOptions): Tensor;
+  tensor(shape: readonly number[], dtype: Dtype, options: TensorOptions = {}): Tensor {
     this.#open();
+    checkTensorOptions(options);
     const length = extentOf(shape);
     checkDtype(dtype);
     const leaves = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
     const { heap, at, usedBytes } = leaves.block;
     heap.view("u8", at, usedBytes).fill(0); // the rest is as the machine gave it
-    return { data: heap.view(dtype, at, length), shape: [...shape], dtype, free: () => leaves.free() };
+    const data = heap.view(dtype, at, length);
+    const tensor = { data, shape: [...shape], dtype };
+    const { device } = options;
+    if (device === undefined) return { ...tensor, free: () => leaves.free() };
+    const thread = this.#devices.thread(device);
+    thread.place(data);
+    const upload = async (): Promise<void> => {
+      this.#open();
+      leaves.hold();
+      try {
+        await thread.upload(data);
+      } finally {
+        leaves.release();
+      }
+    };
+    const free = (): void => {
+      thread.drop(data);
+      leaves.free();
+    };
+    return Object.assign(tensor, { device, upload, free });
   }
 
   /**
@@ -195,7 +240,7 @@ export class Engine {
       const leaves = this.#leavesOfInput(input);
       leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
       try {
-        const known = this.#known(first, input, options, this.#workers);
+        const known = this.#known(first, input, options, false);
         if (known) return await this.#runProblem(known.problem, options, started, true, known.prepared);
         const problem = await this.#inTurns(this.#normalise(first, input, options), options.signal);
         return await this.#runNew(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input));
@@ -215,7 +260,7 @@ export class Engine {
     checkChain(chain);
     checkRunOptions(options);
     const started = performance.now();
-    const known = this.#known(chain, input, options, 0);
+    const known = this.#known(chain, input, options, true);
     const problem = known?.problem ?? finish(this.#normalise(chain, input, options));
     try {
       return this.#runProblemSync(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input), known?.prepared);
@@ -238,7 +283,7 @@ export class Engine {
     checkPlanOptions(options);
     const tree = denseTree(chain, options.shape, undefined);
     const fitted = fit(chain, tree, options.nan ?? this.#options.nan ?? "propagate", this.#accuracy(options, tree));
-    const asked = { chain, fitted, dtype: options.dtype, foreign: options.foreign === true };
+    const asked = { chain, fitted, dtype: options.dtype, foreign: options.foreign === true, residentOn: options.device };
     const problemOf = ({ data }: { readonly data: TypedData }, into: Float64Array | undefined): Problem => {
       if (into !== undefined) checkInto(into, fitted);
       if (dtypeOf(data) !== options.dtype)
@@ -250,7 +295,7 @@ export class Engine {
       if (data.length !== tree.leaves) denseTree(chain, options.shape, data.length); // which tells what does not fit
       return { chain, fitted, data, keys: undefined, order: undefined, given: data, copy: undefined };
     };
-    const { plan } = this.#cached(asked, options, this.#workers);
+    const { plan } = this.#cached(asked, options, false);
     return Object.defineProperties(
       { ...plan },
       {
@@ -280,7 +325,7 @@ export class Engine {
   /** Ends the workers and refuses further calls. Runs under way reject. Closing twice is no error. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#wasm, ...this.#tensors.values()].map((backend) => backend.close()));
+    await Promise.all([this.#wasm.close(), this.#devices.close()]);
   }
 
   /** For `await using`. */
@@ -316,13 +361,14 @@ export class Engine {
 
   async #runProblem(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Promise<Result> {
     const placed = performance.now();
-    const prepared = known ?? this.#prepare(problem, options, this.#workers, cached);
+    if (!known) await this.#measureFor(problem.fitted, options);
+    const prepared = known ?? this.#prepare(problem, options, false, cached);
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
       if (refusesNaN(problem) && prepared.plan.backend !== "wasm") await this.#inTurns(refuseNaNOf(problem), options.signal);
       const output = await prepared.executable.run(problem.data, options);
-      return this.#result(problem, prepared.plan, output, options, [placed - started, planned - placed]);
+      return this.#result(problem, prepared.plan, output, options, [started, placed, planned]);
     } catch (error) {
       // A part names the NaN that it met first; the caller is told the first of all.
       if (isNaNError(error)) await this.#inTurns(refuseNaNOf(problem), options.signal);
@@ -334,14 +380,14 @@ export class Engine {
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {
     const placed = performance.now();
-    const prepared = known ?? this.#prepare(problem, options, 0, cached);
+    const prepared = known ?? this.#prepare(problem, options, true, cached);
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
       if (refusesNaN(problem) && prepared.plan.backend !== "wasm") finish(refuseNaNOf(problem));
       if (!prepared.executable.runSync) throw notSynchronous(prepared.plan.backend);
       const output = prepared.executable.runSync(problem.data);
-      return this.#result(problem, prepared.plan, output, options, [placed - started, planned - placed]);
+      return this.#result(problem, prepared.plan, output, options, [started, placed, planned]);
     } catch (error) {
       if (isNaNError(error)) finish(refuseNaNOf(problem));
       throw error;
@@ -438,14 +484,11 @@ export class Engine {
     return { data, copy };
   }
 
-  #prepare(problem: Problem, options: RunOptions, workers: number, cached: boolean): Prepared {
-    const asked = {
-      chain: problem.chain,
-      fitted: problem.fitted,
-      dtype: dtypeOf(problem.data)!,
-      foreign: this.#wasm.heaps.leavesOf(problem.data) === undefined,
-    };
-    return cached ? this.#cached(asked, options, workers) : this.#make(asked, options, workers);
+  #prepare(problem: Problem, options: RunOptions, sync: boolean, cached: boolean): Prepared {
+    const { chain, fitted, data } = problem;
+    const foreign = this.#wasm.heaps.leavesOf(data) === undefined;
+    const asked = { chain, fitted, dtype: dtypeOf(data)!, foreign, residentOn: this.#devices.holderOf(data) };
+    return cached ? this.#cached(asked, options, sync) : this.#make(asked, options, sync);
   }
 
   /**
@@ -456,7 +499,7 @@ export class Engine {
     chain: Chain,
     input: Input,
     options: RunOptions,
-    workers: number,
+    sync: boolean,
   ): { readonly problem: Problem; readonly prepared: Prepared } | undefined {
     if (options.keep !== undefined || !isDense(input) || "keys" in input) return undefined;
     const { shape } = input;
@@ -475,73 +518,93 @@ export class Engine {
       nan,
       accuracy,
       keep: undefined,
-      ...this.#executor(options, workers),
+      way: this.#way(options, sync),
+      residentOn: this.#devices.holderOf(data),
+      bound: options.errorBound !== false,
     });
     if (prepared?.fitted.tree.leaves !== data.length) return undefined;
     return { problem: { chain, fitted: prepared.fitted, data, keys: undefined, order: undefined, given: data, copy: undefined }, prepared };
   }
 
-  #cached(asked: Asked, options: RunOptions, workers: number): Prepared {
-    const { chain, fitted, dtype, foreign } = asked;
+  #cached(asked: Asked, options: RunOptions, sync: boolean): Prepared {
+    const { chain, fitted, dtype, foreign, residentOn } = asked;
     const shape = [...fitted.tree.frames, ...fitted.levels.map(({ extent }) => extent!).reverse()];
     const { nan, accuracy } = fitted;
     const keep = keptLevels(chain, options.keep);
-    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, ...this.#executor(options, workers) });
+    const bound = options.errorBound !== false;
+    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, residentOn, bound, way: this.#way(options, sync) });
     if (known) return known;
-    const prepared = this.#make(asked, options, workers);
+    const prepared = this.#make(asked, options, sync);
     this.#plans.add(prepared, chain);
     return prepared;
   }
 
-  #make({ chain, fitted, dtype, foreign }: Asked, options: RunOptions, workers: number): Prepared {
-    const { backend, workers: threads } = this.#executor(options, workers);
-    const keep = keptLevels(chain, options.keep);
-    const strata = strataOf(fitted);
-    const plan = makePlan({
-      backend,
-      reason: backend === "wasm" ? "SIMD kernels keep the contract in every mode" : "asked for by name",
-      form: fitted.tree.form,
-      accuracy: fitted.accuracy,
-      nan: fitted.nan,
-      dtype,
-      bytesPerLeaf: BYTES[dtype],
-      leaves: fitted.tree.leaves,
-      shape: resultShape(fitted),
-      levels: fitted.levels.map((level) => ({
-        name: level.name,
-        reduction: level.reduction.name,
-        nodes: level.nodes,
-        extent: level.extent,
-        callerOnly: builtIn(level) === undefined && level.reduction.user!.module === undefined,
-      })),
-      strata,
-      keep,
-      workers: threads,
-      placement: foreign ? "foreign array" : "engine memory",
-    });
-    const executable = isTensorBackend(backend)
-      ? this.#tensorThread(backend).prepare(fitted, keep)
-      : backend === "reference"
-        ? referenceExecutable(fitted, keep)
-        : this.#wasm.prepare(fitted, strata, plan, dtype);
-    Object.defineProperty(plan, "toString", { value: () => explain(plan) });
-    return { chain: new WeakRef(chain), fitted, plan, executable, inFlight: 0, wanted: 0 };
+  #make({ chain, ...asked }: Asked, options: RunOptions, sync: boolean): Prepared {
+    const way = this.#way(options, sync);
+    const bound = options.errorBound !== false;
+    const { plan, executable } = this.#preparer.prepare({ ...asked, keep: keptLevels(chain, options.keep), bound }, way);
+    const { fitted, residentOn } = asked;
+    return { chain: new WeakRef(chain), fitted, way, residentOn, bound, plan, executable, inFlight: 0, wanted: 0 };
   }
 
-  #tensorThread(name: TensorBackendName): TensorThread {
-    let thread = this.#tensors.get(name);
-    if (thread === undefined) {
-      thread = new TensorThread(name);
-      this.#tensors.set(name, thread);
+  /** How a call is to be run; threads are the wasm backend's, which a synchronous call has none of. */
+  #way({ backend = this.#options.backend ?? "auto", split }: RunOptions, sync: boolean): Way {
+    return { backend, split: split as Way["split"], workers: sync ? 0 : this.#workers, sync };
+  }
+
+  /** Measures the devices before the first run that is large enough for them to matter: it takes a second or two, once for a machine. */
+  async #measureFor(fitted: Fitted, options: RunOptions): Promise<void> {
+    const operations = fitted.levels.reduce(
+      (sum, { children, weights }) => sum + children * (weights.form === "matrix" ? weights.rows : 1),
+      0,
+    );
+    if (operations < MEASURED_OPERATIONS_MIN || !this.#preparer.mayLeave(fitted, this.#way(options, false))) return;
+    if (this.#devices.unmeasured) await this.#measure(false);
+  }
+
+  /** Measures what `auto` may choose from and stores it; gives what is known then. For `fourfold doctor --calibrate`. @internal */
+  async calibrate(): Promise<Calibration | undefined> {
+    this.#open();
+    await this.#measure(true);
+    return this.#devices.calibration;
+  }
+
+  async #measure(all: boolean): Promise<void> {
+    const samples = new Map<string, Tensor>();
+    const sample = (shape: readonly number[], dtype: Dtype, device: TensorBackendName | undefined): TypedData => {
+      const name = `${shape.reduce((n, extent) => n * extent)} ${dtype} ${device}`;
+      let x = samples.get(name);
+      if (x === undefined) {
+        x = this.tensor(shape, dtype, device && { device });
+        for (let i = 0; i < x.data.length; i++) x.data[i] = (Math.imul(i, 0x9e3779b1) >>> 8) / 2 ** 17; // 0 … 127 and a fraction
+        samples.set(name, x);
+      }
+      return x.data;
+    };
+    try {
+      await this.#devices.measure(async (name, chain, { shape, dtype, where }, rounds, signal) => {
+        const backend = name as TensorBackendName;
+        const device = where === "device" ? backend : undefined;
+        const data = where === "foreign array" ? sample(shape, dtype, device).slice() : sample(shape, dtype, device);
+        const fitted = fit(chain, denseTree(chain, shape, undefined), "propagate", "fast");
+        const asked = { chain, fitted, dtype, foreign: where === "foreign array", residentOn: device };
+        const { executable } = this.#make(asked, { backend }, false);
+        const taken: number[] = [];
+        try {
+          for (let round = 0; round < rounds; round++) {
+            const started = performance.now();
+            const { moved } = await executable.run(data, { signal });
+            if (moved) throw new Error(moved[0]!.reason);
+            taken.push(performance.now() - started);
+          }
+        } finally {
+          executable.close();
+        }
+        return taken;
+      }, all);
+    } finally {
+      for (const x of samples.values()) x.free();
     }
-    return thread;
-  }
-
-  /** The backend that runs a call, and its threads: the others have none. */
-  #executor(options: RunOptions, workers: number): { readonly backend: Exclude<BackendName, "auto">; readonly workers: number } {
-    const asked = options.backend ?? this.#options.backend ?? "auto";
-    const backend = asked === "auto" ? "wasm" : asked;
-    return { backend, workers: backend === "wasm" ? workers : 0 };
   }
 
   #accuracy(options: RunOptions, tree: Tree): Accuracy {
@@ -553,7 +616,7 @@ export class Engine {
     plan: PlanData,
     output: RunOutput,
     options: RunOptions,
-    [initMs, distributeMs]: readonly [number, number],
+    [started, placed, planned]: readonly [number, number, number],
   ): Result {
     const reduced = performance.now();
     const { fitted, data } = problem;
@@ -564,8 +627,9 @@ export class Engine {
     this.#runs++;
     this.#records += plan.leaves;
     const { processMs, aggregateMs } = output;
-    const ms = [initMs, distributeMs, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
-    return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms);
+    const ms = [placed - started, planned - placed, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
+    const where = { startedAt: started, devices: output.devices, moved: output.moved };
+    return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms, where);
   }
 
   /** What the views of a result read. Leaves are read where they lie, if the innermost level was to be kept. */
@@ -595,23 +659,7 @@ interface Asked {
   readonly fitted: Fitted;
   readonly dtype: Dtype;
   readonly foreign: boolean;
-}
-
-function referenceExecutable(fitted: Fitted, keep: readonly boolean[]): Executable {
-  const runSync = (data: TypedData): RunOutput => {
-    const started = performance.now();
-    const levels = runReference(fitted, data).map((level, i) => (keep[i] ? level : undefined));
-    return { levels, processMs: performance.now() - started, aggregateMs: 0 };
-  };
-  return { runSync, run: async (data) => runSync(data), close: () => undefined };
-}
-
-function isTensorBackend(name: BackendName | undefined): name is TensorBackendName {
-  return name === "tfjs-cpu" || name === "tensorflow";
-}
-
-function resultShape({ tree, outputs }: Fitted): readonly number[] {
-  return outputs === undefined ? tree.frames : [...tree.frames, outputs];
+  readonly residentOn: string | undefined;
 }
 
 function checkInto(into: Float64Array, fitted: Fitted): void {

@@ -1,6 +1,8 @@
 /** The public names of `fourfold`. */
+export type { Calibration, Measured } from "./calibration.ts";
 export {
   createEngine,
+  type DeviceTensor,
   type Engine,
   type EngineStats,
   type Job,
@@ -8,7 +10,7 @@ export {
   type Plan,
 } from "./engine.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
-export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions } from "./options.ts";
+export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { Key, KeyColumn, LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
@@ -31,5 +33,7 @@ export type { LevelView, Node } from "./reduce/result.ts";
 export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
 export type { NumberList, WeightsInput } from "./reduce/weights.ts";
 export type { Result, RunStep } from "./result.ts";
-export type { Phase, PlanData, PlanLevel } from "./schedule/plan.ts";
+export type { Candidate } from "./schedule/choose.ts";
+export type { Device, Rates } from "./schedule/cost.ts";
+export type { Phase, PlanData, PlanLevel, PlanPiece, Ran } from "./schedule/plan.ts";
 export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

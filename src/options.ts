@@ -1,4 +1,6 @@
 /** The options of engines and runs, and the checks at their border. */
+import { RUN_MS_MAX } from "./backends/tensors.ts";
+import { AUTO_BACKENDS, isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
 import { badOption, FourfoldError, show } from "./errors.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
@@ -31,6 +33,19 @@ export interface EngineOptions {
   readonly runsMax?: number;
   /** The module that worker threads load, where a bundler moved it. */
   readonly workerUrl?: URL;
+  /**
+   * The tensor backends that `"auto"` may choose, where they are installed and were measured. Default `["tensorflow"]`; none: `[]`.
+   * A device is measured once for each machine and version: by the first large run of accuracy `"fast"`, or `fourfold doctor --calibrate`.
+   */
+  readonly devices?: readonly TensorBackendName[];
+  /** Milliseconds that a tensor backend may take for one run; then the run moves to the wasm kernels. Default 60,000. */
+  readonly deviceMsMax?: number;
+}
+
+/** Options of {@link Engine.tensor}. */
+export interface TensorOptions {
+  /** A tensor backend that is to hold a copy: it is made with `upload()`, or before the first run there, and serves all later runs. */
+  readonly device?: TensorBackendName;
 }
 
 /** Options of one run. */
@@ -38,11 +53,16 @@ export interface RunOptions {
   readonly accuracy?: Accuracy;
   readonly nan?: NanPolicy;
   readonly backend?: BackendName;
+  /**
+   * Splits one batch over several backends that work at the same time: name → its share, in proportion, such as
+   * `{ wasm: 0.5, tensorflow: 0.5 }`. The accuracy must be `"fast"`. Not with `backend`.
+   */
+  readonly split?: Readonly<Partial<Record<"wasm" | TensorBackendName, number>>>;
   /** Levels whose nodes are kept for {@link Result.level}: their names, or `"all"`. The outermost is always kept. */
   readonly keep?: "all" | readonly string[];
   /**
-   * True computes {@link Result.errorBounds}. Default false: it takes far longer than the run itself.
-   * Results of tensor backends always carry it.
+   * True computes {@link Result.errorBounds}. Default false: it takes far longer than the run itself. Results of tensor backends
+   * carry it unless this is false.
    */
   readonly errorBound?: boolean;
   readonly signal?: AbortSignal;
@@ -63,40 +83,59 @@ export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
   readonly dtype: Dtype;
   /** True if the data will be plain arrays that are not in engine memory. Default false. */
   readonly foreign?: boolean;
+  /** The device that holds a copy of the data, if the data will be such tensors. */
+  readonly device?: TensorBackendName;
 }
 
 /** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
 const MEMORY_BYTES_MAX = 8 * 2 ** 30;
 
 const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "tfjs-cpu"];
+/** What timers can wait: 2^31 − 1 milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 const DTYPES: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
 
 /** Reads engine options, filling in the defaults. `cores` is the number of worker threads unless told. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
 export function readEngineOptions(
   options: EngineOptions,
   cores: number,
-): EngineOptions & { readonly workers: number; readonly memoryBytesMax: number; readonly runsMax: number } {
-  checkNames("createEngine", options, ["backend", "workers", "accuracy", "nan", "memoryBytesMax", "runsMax", "workerUrl"]);
+): EngineOptions & Required<Pick<EngineOptions, "workers" | "memoryBytesMax" | "runsMax" | "devices" | "deviceMsMax">> {
+  const names = ["backend", "workers", "accuracy", "nan", "memoryBytesMax", "runsMax", "workerUrl", "devices", "deviceMsMax"];
+  checkNames("createEngine", options, names);
   checkModes(options);
   const { workers = Math.min(cores, 256), memoryBytesMax = MEMORY_BYTES_MAX, runsMax = 1024 } = options;
+  const { devices = AUTO_BACKENDS, deviceMsMax = RUN_MS_MAX } = options;
+  if (!Array.isArray(devices) || !devices.every(isTensorBackend)) throw badOption("devices", devices, "names of tensor backends");
+  if (!(deviceMsMax > 0 && deviceMsMax <= TIMER_MS_MAX))
+    throw badOption("deviceMsMax", deviceMsMax, `milliseconds, at most ${TIMER_MS_MAX}`);
   if (!Number.isInteger(workers) || workers < 0 || workers > 256) throw badOption("workers", workers, "an integer from 0 to 256");
   if (!(memoryBytesMax > 0)) throw badOption("memoryBytesMax", memoryBytesMax, "a number of bytes above 0");
   if (!Number.isInteger(runsMax) || runsMax < 1) throw badOption("runsMax", runsMax, "an integer of 1 or more");
-  return { ...options, workers, memoryBytesMax, runsMax };
+  return { ...options, workers, memoryBytesMax, runsMax, devices, deviceMsMax };
 }
 
 /** Checks the options of a run. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND */
 export function checkRunOptions(options: RunOptions): void {
-  checkNames("run", options, ["accuracy", "nan", "backend", "keep", "errorBound", "signal", "onProgress"]);
+  checkNames("run", options, ["accuracy", "nan", "backend", "split", "keep", "errorBound", "signal", "onProgress"]);
   checkModes(options);
+  checkSplit(options);
   checkWatch(options);
 }
 
 /** Checks the options of a plan. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_BACKEND, ERR_FOURFOLD_DTYPE */
 export function checkPlanOptions(options: PlanOptions): void {
-  checkNames("plan", options, ["shape", "dtype", "foreign", "accuracy", "nan", "backend", "keep", "errorBound"]);
+  checkNames("plan", options, ["shape", "dtype", "foreign", "device", "accuracy", "nan", "backend", "split", "keep", "errorBound"]);
   checkModes(options);
+  checkSplit(options);
+  checkDevice(options.device);
   checkDtype(options.dtype);
+}
+
+/** Checks the options of a tensor. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function checkTensorOptions(options: TensorOptions): void {
+  checkNames("tensor", options, ["device"]);
+  checkDevice(options.device);
 }
 
 /** Checks the options of a planned run. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
@@ -146,6 +185,21 @@ function checkModes({ accuracy, nan, backend }: { readonly accuracy?: unknown; r
       expected: BACKENDS,
       fix: `Use one of ${BACKENDS.map((name) => `"${name}"`).join(", ")}`,
     });
+}
+
+function checkDevice(device: string | undefined): void {
+  if (device !== undefined && !isTensorBackend(device)) throw badOption("device", device, "the name of a tensor backend");
+}
+
+function checkSplit({ split, backend }: Pick<RunOptions, "split" | "backend">): void {
+  if (split === undefined) return;
+  if (backend !== undefined) throw badOption("split", split, "no backend beside it: the split names them");
+  const shares = typeof split === "object" && split !== null ? Object.entries(split) : [];
+  if (
+    shares.length < 2 ||
+    !shares.every(([name, share]) => (name === "wasm" || isTensorBackend(name)) && share > 0 && share < Number.POSITIVE_INFINITY)
+  )
+    throw badOption("split", split, "two backends or more with shares above 0, such as { wasm: 0.5, tensorflow: 0.5 }");
 }
 
 function oneOf(option: string, given: unknown, allowed: readonly string[]): void {

@@ -1,5 +1,6 @@
 /** Prepared plans, kept for the next run like the last one. It decides nothing about a plan but whether it is the one wanted. */
 import type { Executable } from "./backends/backend.ts";
+import type { Way } from "./prepare.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Fitted } from "./reduce/resolve.ts";
 import type { PlanData } from "./schedule/plan.ts";
@@ -12,6 +13,12 @@ export interface Prepared {
   /** Weak: a plan must not keep alive a chain that nobody else holds. */
   readonly chain: WeakRef<Chain>;
   readonly fitted: Fitted;
+  /** How it was asked to be run. */
+  readonly way: Way;
+  /** The device that held a copy of the leaves when it was planned. */
+  readonly residentOn: string | undefined;
+  /** False for plans that leave out the error bound of tensor backends. */
+  readonly bound: boolean;
   readonly plan: PlanData;
   readonly executable: Executable;
   /** Runs under way. */
@@ -21,7 +28,7 @@ export interface Prepared {
 }
 
 /** What decides whether a prepared plan is the right one. */
-export interface Wanted extends Pick<PlanData, "dtype" | "nan" | "accuracy" | "backend" | "workers"> {
+export interface Wanted extends Pick<PlanData, "dtype" | "nan" | "accuracy">, Pick<Prepared, "way" | "residentOn" | "bound"> {
   readonly chain: Chain;
   readonly shape: readonly number[];
   readonly foreign: boolean;
@@ -37,12 +44,13 @@ export class PlanCache {
 
   /** The plan for a dense input. A comparison of numbers: a key would take longer to make than a small run. */
   find(wanted: Wanted): Prepared | undefined {
-    const { chain, shape, dtype, foreign, nan, accuracy, backend, keep, workers } = wanted;
+    const { chain, shape, dtype, foreign, nan, accuracy, keep, way, residentOn, bound } = wanted;
     for (const prepared of this.#plans) {
       if (prepared.chain.deref() !== chain) continue;
       const { fitted, plan } = prepared;
       if (plan.dtype !== dtype || (plan.placement === "foreign array") !== foreign) continue;
-      if (plan.nan !== nan || plan.accuracy !== accuracy || plan.backend !== backend || plan.workers !== workers) continue;
+      if (plan.nan !== nan || plan.accuracy !== accuracy || prepared.residentOn !== residentOn || prepared.bound !== bound) continue;
+      if (!isSameWay(prepared.way, way)) continue;
       if (!hasShape(fitted, shape) || !keepsSame(plan.keep, keep)) continue;
       prepared.wanted = ++this.#lookups;
       return prepared;
@@ -79,6 +87,17 @@ export class PlanCache {
     prepared.executable.close();
     return true;
   }
+}
+
+function isSameWay(a: Way, b: Way): boolean {
+  return a.backend === b.backend && a.workers === b.workers && a.sync === b.sync && isSameSplit(a.split, b.split);
+}
+
+function isSameSplit(a: Way["split"], b: Way["split"]): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
 function hasShape({ tree: { frames, levels } }: Fitted, shape: readonly number[]): boolean {

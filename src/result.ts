@@ -1,7 +1,8 @@
 /** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
+import type { DeviceRun, Moved } from "./backends/backend.ts";
 import { FourfoldError } from "./errors.ts";
 import { type Levels, type LevelView, levelView } from "./reduce/result.ts";
-import type { PlanData } from "./schedule/plan.ts";
+import { explain, type PlanData, type Ran } from "./schedule/plan.ts";
 import { CONTRACT_VERSION } from "./types.ts";
 
 /** One of the five steps of a run. */
@@ -20,8 +21,8 @@ export interface Result {
   readonly values: Float64Array;
   /** The frames' shape; the outputs of a weight matrix are its last axis. */
   readonly shape: readonly number[];
-  /** What ran where. */
-  readonly plan: PlanData;
+  /** What ran where, and what it took. `String(plan)` says it in words. */
+  readonly plan: PlanData & Ran;
   /** Times and counts of init, distribute, process, aggregate and output. */
   readonly steps: readonly RunStep[];
   /**
@@ -42,21 +43,53 @@ export interface Result {
 /** Milliseconds of the five steps, in their order. */
 export type StepTimes = readonly [number, number, number, number, number];
 
+/** Where a run went, as far as its plan did not say. */
+export interface Where {
+  readonly startedAt: number;
+  readonly devices: readonly DeviceRun[] | undefined;
+  readonly moved: readonly Moved[] | undefined;
+}
+
+/** A plan with how it went: the backend is what ran. */
+function ranPlan(plan: PlanData, { startedAt, devices = [], moved = [] }: Where, ms: StepTimes): PlanData & Ran {
+  const names = plan.backend.split("+").map((name) => (moved.some(({ from }) => from === name) ? "wasm" : name));
+  const ran: Ran = {
+    ranMs: ms.reduce((total, step) => total + step, 0),
+    devices: devices.map((run) => ({
+      device: run.device,
+      leaves: run.leaves,
+      startedMs: run.startedAt - startedAt,
+      endedMs: run.endedAt - startedAt,
+    })),
+    moved,
+  };
+  const told = { ...plan, ...ran, backend: [...new Set(names)].join("+") };
+  return Object.defineProperty(told, "toString", { value: () => explain(told, ran) });
+}
+
 /** A result. What few callers look at is made when they do: it would take longer than a small run. */
 export class RunResult implements Result {
   readonly values: Float64Array;
   readonly errorBounds: Float64Array | undefined;
-  readonly plan: PlanData;
   readonly contract: string = CONTRACT_VERSION;
+  readonly #planned: PlanData;
   readonly #levels: Levels;
   readonly #ms: StepTimes;
+  readonly #where: Where;
+  #plan: (PlanData & Ran) | undefined;
 
-  constructor(plan: PlanData, levels: Levels, values: Float64Array, errorBounds: Float64Array | undefined, ms: StepTimes) {
+  constructor(planned: PlanData, levels: Levels, values: Float64Array, errorBounds: Float64Array | undefined, ms: StepTimes, where: Where) {
     this.values = values;
     this.errorBounds = errorBounds;
-    this.plan = plan;
+    this.#planned = planned;
     this.#levels = levels;
     this.#ms = ms;
+    this.#where = where;
+  }
+
+  get plan(): PlanData & Ran {
+    this.#plan ??= ranPlan(this.#planned, this.#where, this.#ms);
+    return this.#plan;
   }
 
   get value(): number {
@@ -74,17 +107,17 @@ export class RunResult implements Result {
   }
 
   get shape(): readonly number[] {
-    return this.plan.shape;
+    return this.#planned.shape;
   }
 
   get records(): number {
-    return this.plan.leaves;
+    return this.#planned.leaves;
   }
 
   get steps(): readonly RunStep[] {
     const [init, distribute, process, aggregate, output] = this.#ms;
-    const { leaves, bytesPerLeaf, phases, workers, levels } = this.plan;
-    const parts = phases.reduce((total, phase) => total + phase.parts.length - 1, 0);
+    const { leaves, bytesPerLeaf, phases, workers, levels, split } = this.#planned;
+    const parts = split ? split.pieces.length : phases.reduce((total, phase) => total + phase.parts.length - 1, 0);
     const outer = levels.slice(1).reduce((total, { nodes }) => total + nodes, 0);
     return [
       { name: "init", ms: init, counts: { values: leaves, bytes: leaves * bytesPerLeaf } },

@@ -8,6 +8,20 @@ export interface RunContext {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** What one device did of a run. Times as of `performance.now()`. */
+export interface DeviceRun {
+  readonly device: string;
+  readonly leaves: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** Work that another device than the planned one did. */
+export interface Moved {
+  readonly from: string;
+  readonly reason: string;
+}
+
 /** The levels of one run, innermost first; undefined where a level was not kept. And what the run took, in milliseconds. */
 export interface RunOutput {
   readonly levels: readonly (LevelValues | undefined)[];
@@ -16,6 +30,10 @@ export interface RunOutput {
   /** An error bound for each value of the outermost level, output-major, and the time it took: from backends that keep no contract. */
   readonly bounds?: Float64Array;
   readonly outputMs?: number;
+  /** The devices of a run that was split over several. */
+  readonly devices?: readonly DeviceRun[];
+  /** What moved to the wasm kernels because its device failed. */
+  readonly moved?: readonly Moved[];
 }
 
 /** A fitted chain, prepared once for data of one dtype and length. */

@@ -56,19 +56,33 @@ interface TensorModule {
 /** The levels of one run, innermost first; undefined where a level was not kept. */
 type RunLevels = readonly (LevelValues | undefined)[];
 
+/** Leaves that lie on a device: uploaded once, for many runs. */
+export interface Resident {
+  readonly leaves: number;
+  /** [1, leaves], float32. */
+  readonly tensor: unknown;
+  /** The index of the first NaN, or −1. */
+  readonly firstNan: number;
+  dispose(): void;
+}
+
 /** A TensorFlow.js backend that runs chains. */
 export interface TensorBackend {
   /** Its name in Fourfold: `tfjs-cpu`. */
   readonly name: TensorBackendName;
   /** The version of what computes: of the native TensorFlow library, or of TensorFlow.js. */
   readonly version: string;
+  /** What computes: devices on one processor share its cores. */
+  readonly processor: "cpu" | "gpu";
   /** How it rounds, for the bound of its results. */
   readonly arithmetic: Arithmetic;
   /**
    * Runs a chain. `keep` says which levels are wanted; the outermost always is.
    * @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in; ERR_FOURFOLD_NAN under `nan: "error"`
    */
-  run(fitted: Fitted, data: TypedData, keep: readonly boolean[]): Promise<readonly (LevelValues | undefined)[]>;
+  run(fitted: Fitted, data: TypedData | Resident, keep: readonly boolean[]): Promise<readonly (LevelValues | undefined)[]>;
+  /** Copies leaves to the device. Give them back with `dispose()`. */
+  upload(data: TypedData): Promise<Resident>;
 }
 
 /** A TensorFlow.js backend that Fourfold can use: a row here, and it is in. */
@@ -77,6 +91,9 @@ interface Device {
   readonly backend: string;
   readonly arithmetic: Arithmetic;
   readonly packages: readonly string[];
+  /** A file of the first package that its tarball lacks: without it the package is there and does not work. */
+  readonly file: string | undefined;
+  readonly processor: "cpu" | "gpu";
   /** The command that gets it. */
   readonly command: string;
   /** Imports the packages; gives what TensorFlow.js's core exports. */
@@ -88,13 +105,28 @@ interface Device {
 const VERSION = "4.22.0";
 
 /** The names of the tensor backends. */
-export type TensorBackendName = "tfjs-cpu" | "tensorflow";
+export type TensorBackendName = "tensorflow" | "tfjs-cpu";
+
+/** The tensor backends that `auto` may choose where they are installed. The others are there to compare with. */
+export const AUTO_BACKENDS: readonly TensorBackendName[] = ["tensorflow"];
+
+/** True for the name of a tensor backend. */
+export function isTensorBackend(name: string | undefined): name is TensorBackendName {
+  return name !== undefined && Object.hasOwn(DEVICES, name);
+}
+
+/** The packages of a tensor backend, and the file without which they cannot work, if it is not theirs. */
+export function partsOf(name: TensorBackendName): { readonly packages: readonly string[]; readonly file: string | undefined } {
+  return DEVICES[name];
+}
 
 const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   "tfjs-cpu": {
     backend: "cpu",
     arithmetic: TENSOR_F32,
     packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
+    file: undefined,
+    processor: "cpu",
     command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-cpu@${VERSION}`,
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
@@ -107,6 +139,8 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
     backend: "tensorflow",
     arithmetic: TENSOR_F32,
     packages: ["@tensorflow/tfjs-node"],
+    file: "lib/napi-v8/tfjs_binding.node",
+    processor: "cpu",
     command: "npx fourfold setup tensorflow",
     load: async () => {
       prepareProcess();
@@ -178,14 +212,19 @@ function quiet(backend: unknown): void {
  */
 export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"): TensorBackend {
   const tf = core as TensorModule;
-  const { backend, arithmetic, version } = DEVICES[name];
+  const { backend, arithmetic, version, processor } = DEVICES[name];
   return {
     name,
     version: version(tf, tf.findBackend(backend)),
+    processor,
     arithmetic,
+    upload: async (data) => {
+      const tensor = onBackend(tf, backend, () => uploaded(tf, data));
+      return { leaves: data.length, tensor, firstNan: findNan(data), dispose: () => tensor.dispose() };
+    },
     run: async (fitted, data, keep) => {
       refuse(fitted, name);
-      const hasNan = fitted.nan === "propagate" ? undefined : findNan(data, fitted.nan) >= 0;
+      const hasNan = fitted.nan === "propagate" ? undefined : hasNanIn(data, fitted.nan);
       return readLevels(
         fitted,
         onBackend(tf, backend, () => buildLevels(tf, fitted, data, keep, hasNan)),
@@ -220,17 +259,35 @@ export function refuse(fitted: Fitted, name: TensorBackendName): void {
       );
 }
 
-/** The index of the first NaN, or −1. @throws FourfoldError ERR_FOURFOLD_NAN under `nan: "error"` */
-function findNan(data: TypedData, nan: NanPolicy): number {
-  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
-  const index = data.findIndex((x) => x !== x);
+/** Whether there is a NaN among the leaves. @throws FourfoldError ERR_FOURFOLD_NAN under `nan: "error"` */
+function hasNanIn(data: TypedData | Resident, nan: NanPolicy): boolean {
+  const index = isResident(data) ? data.firstNan : findNan(data);
   if (index >= 0 && nan === "error")
     throw new FourfoldError("ERR_FOURFOLD_NAN", `data[${index}] is NaN`, {
       given: Number.NaN,
       fix: 'Use nan: "skip" or "propagate", or clean the data',
       at: { index },
     });
-  return index;
+  return index >= 0;
+}
+
+/** The index of the first NaN, or −1. */
+function findNan(data: TypedData): number {
+  return data instanceof Float32Array || data instanceof Float64Array ? data.findIndex((x) => x !== x) : -1;
+}
+
+function isResident(data: TypedData | Resident): data is Resident {
+  return "tensor" in data;
+}
+
+/** Leaves as a tensor [1, leaves] that lies on the device. A backend may wait with its copy until an operation reads the values. */
+function uploaded(tf: TensorModule, data: TypedData): Tensor {
+  let there: Tensor | undefined;
+  tf.tidy(() => {
+    const given = tf.tensor(floats(data), [1, data.length], "float32");
+    there = tf.keep(tf.mul(given, tf.scalar(1, "float32"))); // a multiplication by 1 changes no value
+  });
+  return there!;
 }
 
 /** Runs synchronous `work` on a TensorFlow.js backend and gives the program its own back: the choice is global there. */
@@ -278,7 +335,7 @@ interface Group {
 function buildLevels(
   tf: TensorModule,
   fitted: Fitted,
-  data: TypedData,
+  data: TypedData | Resident,
   keep: readonly boolean[],
   hasNan: boolean | undefined,
 ): readonly (Pending | undefined)[] {
@@ -355,7 +412,7 @@ class LevelBuild {
   private readonly skip: boolean;
   /** Whether a level further out weighs by "count". */
   private readonly counted: boolean;
-  private readonly data: TypedData;
+  private readonly data: TypedData | Resident;
   private readonly below: Built | undefined;
   /** Whether leaves hold a NaN; undefined where nobody looked. */
   private readonly hasNan: boolean | undefined;
@@ -363,7 +420,14 @@ class LevelBuild {
   private readonly planes: number;
   private readonly outputs: number;
 
-  constructor(tf: TensorModule, fitted: Fitted, index: number, data: TypedData, below: Built | undefined, hasNan: boolean | undefined) {
+  constructor(
+    tf: TensorModule,
+    fitted: Fitted,
+    index: number,
+    data: TypedData | Resident,
+    below: Built | undefined,
+    hasNan: boolean | undefined,
+  ) {
     const level = fitted.levels[index]!;
     this.tf = tf;
     this.level = level;
@@ -547,7 +611,9 @@ class LevelBuild {
         : this.kind === "max"
           ? Number.NEGATIVE_INFINITY
           : 0;
-    return this.below ? this.gather(group, this.below.values, pad, "float32") : this.perChild(group, this.data, pad);
+    if (this.below) return this.gather(group, this.below.values, pad, "float32");
+    if (isResident(this.data)) return this.gather(group, this.data.tensor as Tensor, pad, "float32");
+    return this.perChild(group, this.data, pad);
   }
 
   /** Values that the host has for each child, or for each child of one frame, as [planes or 1, rows, width]. */

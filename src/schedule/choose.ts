@@ -16,7 +16,7 @@ export interface ChoiceLimits {
 }
 
 /** The limits choices are made with. */
-export const CHOICE_LIMITS: ChoiceLimits = { gainMax: 0.9, shareMin: 0.05 };
+const CHOICE_LIMITS: ChoiceLimits = { gainMax: 0.9, shareMin: 0.05 };
 
 /** A device that was considered: what it was predicted to take, or why it was refused. */
 export type Candidate = { readonly device: string; readonly predictedMs: number } | { readonly device: string; readonly refused: string };

@@ -9,7 +9,7 @@ import { builtIn, type Fitted } from "../reduce/resolve.ts";
 export type Kernel = "sum" | "extreme" | "variance" | "matrix";
 
 /** The kernels, in the order in which they are measured. */
-export const KERNELS: readonly Kernel[] = ["sum", "extreme", "variance", "matrix"];
+const KERNELS: readonly Kernel[] = ["sum", "extreme", "variance", "matrix"];
 
 /** What a device takes for its work. Nanoseconds for one thing, but where the name says otherwise. */
 export interface Rates {

@@ -4,6 +4,8 @@
  */
 import { type Stratum, valuesBefore } from "../reduce/strata.ts";
 import type { Accuracy, Dtype, NanPolicy } from "../types.ts";
+import { type Candidate, inMs } from "./choose.ts";
+import type { Placement } from "./cost.ts";
 import { partition, partitionBySize } from "./partition.ts";
 
 /** The sizes at which a plan decides one way or the other. */
@@ -62,8 +64,13 @@ export interface PlanLevel {
 
 /** What a plan is made from. */
 export interface PlanRequest {
+  /** Its name; several joined by "+" where the work is split. */
   readonly backend: string;
   readonly reason: string;
+  /** Undefined where nothing was predicted: a backend was named, or none was measured. */
+  readonly predictedMs?: number | undefined;
+  /** What `auto` compared. */
+  readonly candidates?: readonly Candidate[];
   readonly form: "rows" | "records";
   readonly accuracy: Accuracy;
   readonly nan: NanPolicy;
@@ -78,13 +85,22 @@ export interface PlanRequest {
   /** Worker threads; 0 runs everything on the caller. */
   readonly workers: number;
   /** Whether the data lies in engine memory or is copied in pieces. */
-  readonly placement: "engine memory" | "foreign array";
+  readonly placement: Placement;
   readonly limits?: PlanLimits;
+}
+
+/** One device's piece of a split run. */
+export interface PlanPiece {
+  readonly device: string;
+  readonly leaves: number;
 }
 
 /** What runs where: a plain value. */
 export interface PlanData extends Omit<PlanRequest, "strata" | "limits"> {
+  /** Empty where the work is split: each device then plans its own piece. */
   readonly phases: readonly Phase[];
+  /** The pieces of split work, and the level that is cut. */
+  readonly split?: { readonly level: string; readonly pieces: readonly PlanPiece[] };
   /** Which strata are stored whole. */
   readonly stored: readonly boolean[];
 }
@@ -176,12 +192,27 @@ function largest(strata: readonly Stratum[], s: number): number {
   return most;
 }
 
-/** A plan in words, under the five headings of the article. */
-export function explain(plan: PlanData): string {
+/** How a planned run went. */
+export interface Ran {
+  /** All of the run, in milliseconds. */
+  readonly ranMs: number;
+  /** When each device of a split run worked, in milliseconds from its start. */
+  readonly devices: readonly { readonly device: string; readonly leaves: number; readonly startedMs: number; readonly endedMs: number }[];
+  /** What moved to the wasm kernels, because the device that it was planned for failed. */
+  readonly moved: readonly { readonly from: string; readonly reason: string }[];
+}
+
+/** A plan in words, under the five headings of the article; of a run that is over, with what it took. */
+export function explain(plan: PlanData, ran?: Ran): string {
   const n = (value: number): string => value.toLocaleString("en-US");
   const plural = (count: number, noun: string): string => `${n(count)} ${noun}${count === 1 ? "" : "s"}`;
   const shape = plan.shape.length === 0 ? "one number" : `shape [${plan.shape.join(", ")}]`;
   const home = plan.backend === "wasm" || plan.backend === "reference" ? "the calling thread" : "the backend's own thread";
+  const told = ran?.devices ?? plan.split?.pieces.map((piece) => ({ ...piece, startedMs: undefined, endedMs: undefined })) ?? [];
+  const pieces = told.map(({ device, leaves, startedMs, endedMs }) => {
+    const when = endedMs === undefined ? "" : `, from ${inMs(startedMs)} to ${inMs(endedMs)}`;
+    return `${device}: ${plural(leaves, "value")}, whole nodes of level ${plan.split!.level}${when}`;
+  });
   const passes = plan.phases.map(
     ({ where, parts }) => `${plural(parts.length - 1, "part")} on ${where === "workers" ? plural(plan.workers, "worker") : home}`,
   );
@@ -200,16 +231,28 @@ export function explain(plan: PlanData): string {
       [
         `${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`,
         `backend ${plan.backend}: ${plan.reason}`,
+        ...(plan.candidates ?? []).map((candidate) =>
+          "refused" in candidate
+            ? `not ${candidate.device}: ${candidate.refused}`
+            : `${candidate.device}: ${inMs(candidate.predictedMs)} predicted`,
+        ),
+        ...(ran?.moved ?? []).map(({ from, reason }) => `moved from ${from} to wasm: ${reason}`),
       ],
     ],
-    ["distribute", passes],
+    ["distribute", [...pieces, ...passes]],
     ["process", levels.slice(0, 1)],
     ["aggregate", levels.slice(1)],
-    ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`]],
+    ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`, ...timesOf(plan, ran)]],
   ];
   return rows
     .map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`)
     .join("\n");
+}
+
+/** What was predicted, and what it took. */
+function timesOf({ predictedMs }: PlanData, ran: Ran | undefined): string[] {
+  const times = [...(predictedMs === undefined ? [] : [`${inMs(predictedMs)} predicted`]), ...(ran ? [`took ${inMs(ran.ranMs)}`] : [])];
+  return times.length > 0 ? [times.join(", ")] : [];
 }
 
 /** How many levels the first pass completes. */

@@ -143,7 +143,7 @@ describe("a thread that is lost", () => {
     [1, /exited with status 7/],
     [2, /thrown by the thread/],
   ])("fails the run that it had, with its cause, and is replaced for the next one (%i)", async (how, cause) => {
-    const thread = new TensorThread("tensorflow", fixture);
+    const thread = new TensorThread("tensorflow", { workerUrl: fixture });
     try {
       const executable = thread.prepare(summed(1), [true]);
       expect((await executable.run(Float64Array.of(5), {})).levels[0]!.values).toEqual(Float64Array.of(5));
@@ -158,7 +158,7 @@ describe("a thread that is lost", () => {
   });
 
   test("that was closed starts no other", async () => {
-    const thread = new TensorThread("tensorflow", fixture);
+    const thread = new TensorThread("tensorflow", { workerUrl: fixture });
     const executable = thread.prepare(summed(1), [true]);
     await thread.close();
     expect((await failing(() => executable.run(Float64Array.of(5), {}))).code).toBe("ERR_FOURFOLD_CLOSED");

@@ -1,0 +1,171 @@
+/**
+ * What the devices of this machine were measured at: a file for each machine and set of versions, and the runs that measure.
+ * It chooses nothing: the cost model (schedule/cost.ts) reads the rates.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Chain } from "./reduce/chain.ts";
+import { chain } from "./reduce/chain.ts";
+import { max, sum, variance, weightedSum } from "./reduce/reductions.ts";
+import type { Device, Rates } from "./schedule/cost.ts";
+import type { Dtype } from "./types.ts";
+
+/** A device as it was measured. */
+export interface Measured extends Device {
+  /** What ran: the versions of its packages, and of its library. Other versions are measured again. */
+  readonly versions: string;
+  /** ISO 8601. */
+  readonly measuredAt: string;
+}
+
+/** What is stored: the measured devices, and why those that failed could not be measured. */
+export interface Calibration {
+  readonly devices: readonly Measured[];
+  readonly failed: Readonly<Record<string, { readonly versions: string; readonly reason: string }>>;
+}
+
+/** The layout of the file; another one is not read. */
+const FORMAT = 1;
+
+/**
+ * The file for this machine, this version of Fourfold and this number of workers: `FOURFOLD_CALIBRATION` if it is set, else below
+ * the user's cache folder. Undefined if `FOURFOLD_CALIBRATION` is `off`: then nothing is measured, and `auto` is the wasm kernels.
+ */
+export function calibrationFile(workers: number, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const named = env["FOURFOLD_CALIBRATION"];
+  if (named !== undefined && named !== "") return named === "off" ? undefined : named;
+  const machine = [FORMAT, ownVersion(), process.version, cpus()[0]?.model, availableParallelism(), workers].join("|");
+  const name = `calibration-${createHash("sha256").update(machine).digest("hex").slice(0, 12)}.json`;
+  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "fourfold", name);
+}
+
+/** Reads a stored calibration; undefined where there is none that can be read, which is then made anew. */
+export function readCalibration(file: string): Calibration | undefined {
+  try {
+    const stored = JSON.parse(readFileSync(file, "utf8")) as { format: number } & Calibration;
+    return stored.format === FORMAT && stored.devices.every(isMeasured) && typeof stored.failed === "object" ? stored : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stores a calibration: whole or not at all. False where the folder cannot be written; then it is measured again next time. */
+export function writeCalibration(file: string, calibration: Calibration): boolean {
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(draft, `${JSON.stringify({ format: FORMAT, ...calibration }, null, 2)}\n`);
+    try {
+      renameSync(draft, file);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isMeasured(device: Measured): boolean {
+  const { rates } = device;
+  const numbers = [rates.fixedMs, rates.nsPerByte, rates.nsPerNode, rates.convertNsPerLeaf, device.memoryBytesMax];
+  numbers.push(...Object.values(rates.nsPerOperation), ...Object.values(rates.moveNsPerByte));
+  return numbers.length === 11 && numbers.every((n) => Number.isFinite(n) && n >= 0);
+}
+
+function ownVersion(): string {
+  return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+}
+
+/** Runs a chain on the device that is measured, `rounds` times on the same leaves. Resolves to the milliseconds of each. */
+export type TimedRuns = (c: Chain, leaves: Leaves, rounds: number) => Promise<number[]>;
+
+/** What is reduced. */
+export interface Leaves {
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  readonly where: "engine memory" | "foreign array" | "device";
+}
+
+/** Leaves that all but the smallest runs have: from 1 MiB of float32 up to 32, so that a run takes some 10 ms. */
+const LEAVES = { least: 2 ** 18, most: 2 ** 23, runMsMin: 10 } as const;
+
+/** Timed runs of a kind; their median counts. One more comes first, for what is compiled and placed once in a plan's life. */
+const ROUNDS = 5;
+
+/** Rows of the long and of the short kind, and outputs of the matrix. */
+const [LONG, SHORT, OUTPUTS] = [1024, 8, 16];
+
+/**
+ * Measures a device: runs of different shapes, placements and reductions, whose differences are the rates. About a second on a CPU.
+ * @param leaves how the device holds leaves, as {@link Device.leaves}
+ */
+export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promise<Rates> {
+  const median = async (c: Chain, given: Leaves): Promise<number> => {
+    const [, ...taken] = await time(c, given, 1 + ROUNDS);
+    return taken.sort((a, b) => a - b)[ROUNDS >> 1]!;
+  };
+  const rows = (n: number, extent: number, dtype: Dtype = "f32", where: Leaves["where"] = "engine memory"): Leaves => ({
+    shape: [n / extent, extent],
+    dtype,
+    where,
+  });
+  const sums = chain(sum(), sum());
+  const fixedMs = await median(sums, rows(16, 16));
+  let n: number = LEAVES.least;
+  let long = await median(sums, rows(n, LONG));
+  while (n < LEAVES.most && long < LEAVES.runMsMin) {
+    n *= 8;
+    n = Math.min(n, LEAVES.most);
+    long = await median(sums, rows(n, LONG));
+  }
+  const short = await median(sums, rows(n, SHORT));
+  const nsPerNode = rate(short - long, n / SHORT - n / LONG);
+  /** Nanoseconds for a leaf in rows of the long kind, beside the start and the nodes. */
+  const perLeaf = (ms: number, outputs: number = 1): number => Math.max(0, rate(ms - fixedMs, n) - (outputs * nsPerNode) / LONG);
+  const plain = perLeaf(long);
+  const foreign = perLeaf(await median(sums, rows(n, LONG, "f32", "foreign array")));
+  const extreme = perLeaf(await median(chain(max(), sum()), rows(n, LONG)));
+  const spread = perLeaf(await median(chain(variance(), sum()), rows(n, LONG)));
+  const weights = Array.from({ length: OUTPUTS }, (_, r) => new Float64Array(LONG).fill(1 + r / 8));
+  const matrix = perLeaf(await median(chain(weightedSum(weights), sum()), rows(n, LONG)), OUTPUTS);
+  if (leaves === "f32") {
+    const resident = Math.min(plain, perLeaf(await median(sums, rows(n, LONG, "f32", "device"))));
+    const wide = perLeaf(await median(sums, rows(n, LONG, "f64")));
+    const move = (plain - resident) / 4;
+    const own = (ns: number): number => Math.max(0, ns - plain);
+    return {
+      fixedMs,
+      nsPerByte: resident / 4,
+      nsPerOperation: { sum: 0, extreme: own(extreme), variance: own(spread), matrix: own(matrix) / OUTPUTS },
+      nsPerNode,
+      moveNsPerByte: { "engine memory": move, "foreign array": Math.max(move, (foreign - resident) / 4) },
+      convertNsPerLeaf: Math.max(0, wide - resident - 8 * move),
+    };
+  }
+  // Bytes and operations told apart: leaves of one byte need as many operations.
+  const narrow = Math.min(plain, perLeaf(await median(sums, rows(n, LONG, "u8"))));
+  const nsPerByte = (plain - narrow) / 3;
+  const operation = (ns: number): number => Math.max(0, ns - 4 * nsPerByte);
+  return {
+    fixedMs,
+    nsPerByte,
+    nsPerOperation: {
+      sum: operation(plain),
+      extreme: operation(extreme),
+      variance: operation(spread),
+      matrix: operation(matrix) / OUTPUTS,
+    },
+    nsPerNode,
+    moveNsPerByte: { "engine memory": 0, "foreign array": Math.max(0, (foreign - plain) / 4) },
+    convertNsPerLeaf: 0,
+  };
+}
+
+/** Nanoseconds for one thing. */
+function rate(ms: number, things: number): number {
+  return Math.max(0, (ms * 1e6) / things);
+}
