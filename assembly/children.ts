@@ -39,13 +39,11 @@ export class Moments {}
 export class MomentsSkip {}
 
 /** Whether a sum reads weights. */
-// @ts-ignore: decorator
 @inline export function readsWeights<F>(): bool {
   return idof<F>() != idof<Sum>() && idof<F>() != idof<SumSkip>();
 }
 
 /** (float64(x[0]), float64(x[1])) at pair K: reads 2·sizeof(T) bytes from x + K·2·sizeof(T). */
-// @ts-ignore: decorator
 @inline export function pair<T, K>(x: usize): v128 {
   if (sizeof<T>() == 8) return v128.load(x, offsetof<K>() * 16);
   if (isFloat<T>()) return f64x2.promote_low_f32x4(v128.load64_zero(x, offsetof<K>() * 8));
@@ -57,7 +55,6 @@ export class MomentsSkip {}
 }
 
 /** Four narrow integers from pair K on as i32x4: one load serves two pairs. Other types do not use it. */
-// @ts-ignore: decorator
 @inline export function quad<T, K>(x: usize): v128 {
   if (isFloat<T>() || sizeof<T>() == 4) return i64x2.splat(0);
   if (sizeof<T>() == 2) return v128.load16x4_s(x, offsetof<K>() * 4);
@@ -67,33 +64,28 @@ export class MomentsSkip {}
 }
 
 /** Pair K, the first of the four children in `q` = quad<T, K>(x). */
-// @ts-ignore: decorator
 @inline export function firstPair<T, K>(q: v128, x: usize): v128 {
   if (isFloat<T>() || sizeof<T>() == 4) return pair<T, K>(x);
   return f64x2.convert_low_i32x4_s(q);
 }
 
 /** Pair K, the second of the four children in `q`. */
-// @ts-ignore: decorator
 @inline export function secondPair<T, K>(q: v128, x: usize): v128 {
   if (isFloat<T>() || sizeof<T>() == 4) return pair<T, K>(x);
   return f64x2.convert_low_i32x4_s(v128.shuffle<i32>(q, q, 2, 3, 2, 3));
 }
 
 /** The weights of pair K, for families that read any. */
-// @ts-ignore: decorator
 @inline export function weights<F, K>(w: usize): v128 {
   return readsWeights<F>() ? v128.load(w, offsetof<K>() * 16) : i64x2.splat(0);
 }
 
 /** Ones where v is a number, zeros where it is NaN. */
-// @ts-ignore: decorator
 @inline export function isNumber(v: v128): v128 {
   return f64x2.eq(v, v);
 }
 
 /** Two results: −0 becomes +0, and every NaN the one with the bits 0x7ff8000000000000 (clause 8), made of ones by two shifts. */
-// @ts-ignore: decorator
 @inline export function canonicalPair(v: v128): v128 {
   v = f64x2.add(v, f64x2.splat(0));
   const nan = f64x2.ne(v, v);
@@ -101,13 +93,11 @@ export class MomentsSkip {}
 }
 
 /** One result. */
-// @ts-ignore: decorator
 @inline export function canonical(v: f64): f64 {
   return v == v ? v + 0 : NaN;
 }
 
 /** Ones in the first n of 16 bytes, n < 16. */
-// @ts-ignore: decorator
 @inline export function firstBytes(n: u32): v128 {
   return i8x16.lt_s(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(<i8>n));
 }

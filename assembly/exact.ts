@@ -14,16 +14,11 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
  * Fixed point: Σ chunk[i]·2^(32·i − 2148), i64 chunks of either sign. Sums of products of two float64 are multiples of 2^-2148;
  * 2^31 of them stay below 2^2080, and the 136 chunks end at 2^2204.
  */
-// @ts-ignore: decorator
 @inline export const CHUNKS: u32 = 136;
-// @ts-ignore: decorator
 @inline export const CHUNKS_BYTES: u32 = CHUNKS * 8;
-// @ts-ignore: decorator
 @inline const LOWEST: i32 = -2148;
-// @ts-ignore: decorator
 @inline const LOW32: u64 = 0xffffffff;
 /** An addition changes a chunk by less than 2^34, so this many may come between two calls of carry. */
-// @ts-ignore: decorator
 @inline const ADDS_MAX: u32 = 1 << 28;
 
 export function clear(chunks: usize): void {
@@ -31,7 +26,6 @@ export function clear(chunks: usize): void {
 }
 
 /** Adds (or with sign = −1 subtracts) v·2^shift, shift < 32, at the chunk. */
-// @ts-ignore: decorator
 @inline function addShifted(chunk: usize, v: u64, shift: u64, sign: i64): void {
   const low = (v & LOW32) << shift;
   const high = (v >> 32) << shift;
@@ -40,19 +34,16 @@ export function clear(chunks: usize): void {
   store<i64>(chunk, load<i64>(chunk, 16) + ((<i64>(high >> 32) ^ sign) - sign), 16);
 }
 
-// @ts-ignore: decorator
 @inline function field(bits: u64): u32 {
   return <u32>(bits >> 52) & 0x7ff;
 }
 
 /** The integer m of a finite x = ±m·2^(max(field, 1) − 1075). */
-// @ts-ignore: decorator
 @inline function mantissa(bits: u64): u64 {
   return (bits & 0xfffffffffffff) | (<u64>(field(bits) != 0) << 52);
 }
 
 /** Adds a finite x. */
-// @ts-ignore: decorator
 @inline export function addNumber(chunks: usize, x: f64): void {
   const bits = reinterpret<u64>(x);
   const position = max(field(bits), 1) - 1075 - LOWEST;
@@ -60,7 +51,6 @@ export function clear(chunks: usize): void {
 }
 
 /** Adds the exact product of finite w and x, an integer of up to 106 bits. */
-// @ts-ignore: decorator
 @inline export function addProduct(chunks: usize, w: f64, x: f64): void {
   const a = reinterpret<u64>(w);
   const b = reinterpret<u64>(x);
@@ -126,27 +116,23 @@ export function round(chunks: usize): f64 {
 // ---- Error-free steps --------------------------------------------------------------------------------------------------
 
 /** s = RN(a + b) is given: a + b − s, exactly (Knuth's TwoSum). NaN where something overflowed. */
-// @ts-ignore: decorator
 @inline export function sumError(a: v128, b: v128, s: v128): v128 {
   const t = f64x2.sub(s, a);
   return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t));
 }
 
-// @ts-ignore: decorator
 @inline function sumErrorOf(a: f64, b: f64, s: f64): f64 {
   const t = s - a;
   return (a - (s - t)) + (b - t);
 }
 
 /** The upper 26 bits of a (Veltkamp). NaN from 2^997 on. */
-// @ts-ignore: decorator
 @inline function upper(a: v128): v128 {
   const c = f64x2.mul(a, f64x2.splat(134217729));
   return f64x2.sub(c, f64x2.sub(c, a));
 }
 
 /** p = RN(x·w) is given: x·w − p (Dekker), exactly if nothing underflows. x is of type T: up to 26 bits of it need no split. */
-// @ts-ignore: decorator
 @inline export function productError<T>(x: v128, w: v128, p: v128): v128 {
   const wh = upper(w);
   const wl = f64x2.sub(w, wh);
@@ -157,12 +143,10 @@ export function round(chunks: usize): f64 {
   return f64x2.add(e, f64x2.mul(xl, wl));
 }
 
-// @ts-ignore: decorator
 @inline export function isNarrow<T>(): bool {
   return isFloat<T>() ? sizeof<T>() == 4 : sizeof<T>() < 4;
 }
 
-// @ts-ignore: decorator
 @inline export function swapLanes(v: v128): v128 {
   return v128.shuffle<f64>(v, v, 1, 0);
 }
@@ -170,7 +154,6 @@ export function round(chunks: usize): f64 {
 // ---- Children ----------------------------------------------------------------------------------------------------------
 
 /** (x[0], y[0]). */
-// @ts-ignore: decorator
 @inline export function oneOfEach<T>(x: usize, y: usize): v128 {
   if (isFloat<T>()) {
     if (sizeof<T>() == 8) return v128.load64_lane(y, v128.load64_zero(x), 1);
@@ -180,13 +163,11 @@ export function round(chunks: usize): f64 {
 }
 
 /** Whether F is a sum of products; else it is a sum of children, or of the weights of some. */
-// @ts-ignore: decorator
 @inline function hasProducts<F>(): bool {
   return idof<F>() == idof<WeightedSum>() || idof<F>() == idof<WeightedSumSkip>();
 }
 
 /** What is added, or the first factor of it. */
-// @ts-ignore: decorator
 @inline function addend<F>(x: v128, w: v128): v128 {
   if (idof<F>() == idof<WeightSkip>()) return v128.and(w, isNumber(x));
   if (idof<F>() == idof<SumSkip>() || idof<F>() == idof<WeightedSumSkip>()) return v128.and(x, isNumber(x));
@@ -194,13 +175,11 @@ export function round(chunks: usize): f64 {
 }
 
 /** The second factor. Beside a skipped child it is +0: the weight may be infinite. */
-// @ts-ignore: decorator
 @inline function factor<F>(x: v128, w: v128): v128 {
   return idof<F>() == idof<WeightedSumSkip>() ? v128.and(w, isNumber(x)) : w;
 }
 
 /** One child: addend and factor as above. */
-// @ts-ignore: decorator
 @inline function addendOf<F, T>(x: usize, w: usize): f64 {
   const v = <f64>load<T>(x);
   if (idof<F>() == idof<WeightSkip>()) return v == v ? load<f64>(w) : 0;
@@ -208,7 +187,6 @@ export function round(chunks: usize): f64 {
   return v;
 }
 
-// @ts-ignore: decorator
 @inline function factorOf<F, T>(x: usize, w: usize): f64 {
   if (idof<F>() == idof<WeightedSumSkip>()) {
     const v = <f64>load<T>(x);
@@ -220,9 +198,7 @@ export function round(chunks: usize): f64 {
 // ---- Stage 1 -----------------------------------------------------------------------------------------------------------
 
 /** n < 2^31 children: the bound below holds with room (n·2^-53 ≪ 1). */
-// @ts-ignore: decorator
 @inline const BOUND: f64 = 4.440892098500626e-16; // 2^-51
-// @ts-ignore: decorator
 @inline const TINY: f64 = 3.952525166729972e-323; // 2^-1071
 
 /**
@@ -232,7 +208,6 @@ export function round(chunks: usize): f64 {
  *   no products: r |= what c's additions lost, and the result is accepted if that is nothing.
  * `join`: both lanes belong to one row; else each is a row. Returns the results; NaN is doubt.
  */
-// @ts-ignore: decorator
 @inline function doubleDouble<F, T>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
   let s = a, c = f64x2.splat(0), r = f64x2.splat(0);
   if (hasProducts<F>()) {
@@ -289,7 +264,6 @@ export function round(chunks: usize): f64 {
 }
 
 /** One row of n ≥ 1 children. */
-// @ts-ignore: decorator
 @inline function doubleDoubleRow<F, T>(x: usize, w: usize, n: u32): f64 {
   const steps = n >> 1;
   let a = f64x2.splat(0), b = f64x2.splat(0);
@@ -305,7 +279,6 @@ export function round(chunks: usize): f64 {
 // ---- Stages 2 and 3 ----------------------------------------------------------------------------------------------------
 
 /** RN(a + b + c) (Boldo and Melquiond 2008: the middle sum is rounded to odd). */
-// @ts-ignore: decorator
 @inline function sumOfThree(a: f64, b: f64, c: f64): f64 {
   const uh = b + c, ul = sumErrorOf(b, c, uh);
   const th = a + uh, tl = sumErrorOf(a, uh, th);
@@ -319,11 +292,9 @@ export function round(chunks: usize): f64 {
 }
 
 /** Below this a product's error may not be a float64: its lowest bit lies 105 bits under the highest. */
-// @ts-ignore: decorator
 @inline const PRODUCT_MIN: f64 = 1.0261342003245941e-289; // 2^-960
 
 /** The sum as three terms, or NaN if one step was inexact. */
-// @ts-ignore: decorator
 @inline function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
   let s: f64 = 0, c: f64 = 0, d: f64 = 0, lost = false;
   for (; n; n--) {
@@ -359,7 +330,6 @@ export function round(chunks: usize): f64 {
 }
 
 /** Any row. Specials are classified by their IEEE product (clause 8). */
-// @ts-ignore: decorator
 @inline function superaccumulated<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
   clear(chunks);
   let special: f64 = 0; // the IEEE sum of the non-finite terms: NaN, an infinity, or 0 for none
@@ -385,7 +355,6 @@ export function round(chunks: usize): f64 {
 }
 
 /** Whether every addend, or one factor of every finite product, is zero. Ends at the first that is not. */
-// @ts-ignore: decorator
 @inline function isZero<F, T>(x: usize, w: usize, n: u32): bool {
   for (; n; n--) {
     const a = addendOf<F, T>(x, w);
@@ -409,7 +378,6 @@ function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
 // ---- Rows --------------------------------------------------------------------------------------------------------------
 
 /** Exact row of any length into out; returns 1 if stage 1 was in doubt. */
-// @ts-ignore: decorator
 @inline export function exactRow<F, T>(x: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
   if (!isFloat<T>() && !hasProducts<F>()) {
     store<f64>(out, <f64>integerSum<T>(x, n));
@@ -439,7 +407,6 @@ function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
 }
 
 /** Two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. Returns how many were in doubt. */
-// @ts-ignore: decorator
 @inline export function twoExactRows<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
   const zero = f64x2.splat(0);
   const sums = doubleDouble<F, T>(x, y, v, w, n, zero, zero, n, false);
@@ -453,11 +420,9 @@ function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
 }
 
 /** Longer rows of products are faster with both lanes in one row: 32 children 2.3 against 2.9 ns each, 64 children 2.7 against 2.3. */
-// @ts-ignore: decorator
 @inline const TOGETHER_MAX: u32 = 48;
 
 /** Whether rows of n children go through twoExactRows. */
-// @ts-ignore: decorator
 @inline export function goTogether<F, T>(n: u32): bool {
   if (hasProducts<F>()) return n > 2 && n <= TOGETHER_MAX;
   return isFloat<T>() && n > 2;
@@ -466,20 +431,17 @@ function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
 // ---- Integers ----------------------------------------------------------------------------------------------------------
 
 /** Eight or sixteen narrow integers → four sums. */
-// @ts-ignore: decorator
 @inline function sumToFour<T>(v: v128): v128 {
   if (sizeof<T>() == 2) return i32x4.extadd_pairwise_i16x8_s(v);
   if (isSigned<T>()) return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
   return i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v));
 }
 
-// @ts-ignore: decorator
 @inline function sumToTwo(four: v128): v128 {
   return i64x2.add(i64x2.extend_low_i32x4_s(four), i64x2.extend_high_i32x4_s(four));
 }
 
 /** Σ x, exact in 64 bits for n < 2^31, so in any order. */
-// @ts-ignore: decorator
 @inline export function integerSum<T>(x: usize, n: u32): i64 {
   const tail = (n * sizeof<T>()) & 15;
   const end = x + n * sizeof<T>() - tail;

@@ -7,23 +7,19 @@
  */
 import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
 
-// @ts-ignore: decorator
 @inline function isMin<F>(): bool {
   return idof<F>() == idof<Min>() || idof<F>() == idof<MinSkip>();
 }
 
-// @ts-ignore: decorator
 @inline function skips<F>(): bool {
   return idof<F>() == idof<MinSkip>() || idof<F>() == idof<MaxSkip>();
 }
 
-// @ts-ignore: decorator
 @inline function better<F, T>(a: v128, b: v128): v128 {
   return isMin<F>() ? v128.min<T>(a, b) : v128.max<T>(a, b);
 }
 
 /** What loses against everything. */
-// @ts-ignore: decorator
 @inline function worst<F, T>(): T {
   if (isFloat<T>()) return <T>(isMin<F>() ? Infinity : -Infinity);
   if (sizeof<T>() == 4) return <T>(isMin<F>() ? i32.MAX_VALUE : i32.MIN_VALUE);
@@ -33,13 +29,11 @@ import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
 }
 
 /** A vector of children, skipped ones replaced. */
-// @ts-ignore: decorator
 @inline function candidates<F, T>(v: v128): v128 {
   return skips<F>() ? v128.bitselect(v, v128.splat<T>(worst<F, T>()), v128.eq<T>(v, v)) : v;
 }
 
 /** The best of the vector's lanes. */
-// @ts-ignore: decorator
 @inline function best<F, T>(v: v128): T {
   v = better<F, T>(v, v128.shuffle<i64>(v, v, 1, 0));
   if (sizeof<T>() <= 4) v = better<F, T>(v, v128.shuffle<i32>(v, v, 1, 0, 3, 2));
@@ -49,7 +43,6 @@ import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
 }
 
 /** One row of any length. */
-// @ts-ignore: decorator
 @inline export function extremeRow<F, T>(x: usize, n: u32): f64 {
   if (!n) return NaN;
   const bytes = n * sizeof<T>();
@@ -80,7 +73,6 @@ import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
 }
 
 /** How many of n children are not NaN. */
-// @ts-ignore: decorator
 @inline export function countNumbers<T>(x: usize, n: u32): u32 {
   let counts = i64x2.splat(0);
   const perVector = 16 / sizeof<T>();
@@ -101,7 +93,6 @@ import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
 }
 
 /** The index of the first NaN of n children, or −1. */
-// @ts-ignore: decorator
 @inline export function firstNaN<T>(x: usize, n: u32): i32 {
   const perVector = 16 / sizeof<T>();
   let i: u32 = 0;

@@ -13,7 +13,6 @@ import {
 } from "./children";
 
 /** What two children p with the weights w add: RN(w·x), or +0 where a NaN is skipped. The product is masked: w may be infinite. */
-// @ts-ignore: decorator
 @inline function term<F>(p: v128, w: v128): v128 {
   if (idof<F>() == idof<Sum>()) return p;
   if (idof<F>() == idof<SumSkip>()) return v128.and(p, isNumber(p));
@@ -24,7 +23,6 @@ import {
 }
 
 /** The fold over the first P pairs; the others are zero. Leaves lanes 0 and 1. */
-// @ts-ignore: decorator
 @inline function fold<P>(a0: v128, a1: v128, a2: v128, a3: v128, a4: v128, a5: v128, a6: v128, a7: v128): v128 {
   if (offsetof<P>() > 4) a0 = f64x2.add(a0, a4);
   if (offsetof<P>() > 5) a1 = f64x2.add(a1, a5);
@@ -37,13 +35,11 @@ import {
 }
 
 /** The last addition of the fold. */
-// @ts-ignore: decorator
 @inline function total(s: v128): f64 {
   return canonical(f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1));
 }
 
 /** The last addition of two folds at once. */
-// @ts-ignore: decorator
 @inline function totals(s: v128, t: v128): v128 {
   return canonicalPair(f64x2.add(v128.shuffle<f64>(s, t, 0, 2), v128.shuffle<f64>(s, t, 1, 3)));
 }
@@ -52,7 +48,6 @@ import {
  * The term at pair K of a row of P pairs. An odd row's last pair holds one child and what lies after it, which is masked.
  * The branch is cheaper than a mask: V8 would build that again in every round.
  */
-// @ts-ignore: decorator
 @inline function shortTerm<F, T, K, P>(x: usize, w: v128, odd: u32): v128 {
   if (offsetof<K>() >= offsetof<P>()) return i64x2.splat(0);
   let t = term<F>(pair<T, K>(x), w);
@@ -62,13 +57,11 @@ import {
   return t;
 }
 
-// @ts-ignore: decorator
 @inline function shortWeights<F, K, P>(w: usize): v128 {
   return offsetof<K>() < offsetof<P>() ? weights<F, K>(w) : i64x2.splat(0);
 }
 
 /** A row of P pairs, one term per lane: lanes 0 and 1 of its fold. */
-// @ts-ignore: decorator
 @inline function shortRow<F, T, P>(
   x: usize, odd: u32, w0: v128, w1: v128, w2: v128, w3: v128, w4: v128, w5: v128, w6: v128, w7: v128,
 ): v128 {
@@ -81,7 +74,6 @@ import {
 }
 
 /** The same with its own weights. */
-// @ts-ignore: decorator
 @inline function shortRowAlone<F, T, P>(x: usize, w: usize, odd: u32): v128 {
   return shortRow<F, T, P>(
     x, odd, shortWeights<F, P0, P>(w), shortWeights<F, P1, P>(w), shortWeights<F, P2, P>(w), shortWeights<F, P3, P>(w),
@@ -90,7 +82,6 @@ import {
 }
 
 /** Dense rows of P pairs that share their weights, which stay in registers. Two rows at a time where registers suffice. */
-// @ts-ignore: decorator
 @inline function shortRows<F, T, P>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
   const odd = extent & 1;
   const size = extent * sizeof<T>();
@@ -114,11 +105,9 @@ import {
 }
 
 /** Rows of at most this many children have at most one term per lane. */
-// @ts-ignore: decorator
 @inline export const SHORT: u32 = 16;
 
 /** Dense rows of 1 … 16 children that share their weights. */
-// @ts-ignore: decorator
 @inline export function shortLaneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
   switch ((extent + 1) >> 1) {
     case 1: return shortRows<F, T, P1>(x, rows, extent, w, out);
@@ -133,7 +122,6 @@ import {
 }
 
 /** A row of n ≤ 16 children. */
-// @ts-ignore: decorator
 @inline function shortLaneRow<F, T>(x: usize, w: usize, n: u32): v128 {
   const odd = n & 1;
   switch ((n + 1) >> 1) {
@@ -150,13 +138,11 @@ import {
 }
 
 /** The term of a single child at pair K. */
-// @ts-ignore: decorator
 @inline function oddTerm<F, T, K>(x: usize, w: usize): v128 {
   return v128.and(term<F>(pair<T, K>(x), weights<F, K>(w)), i64x2(-1, 0));
 }
 
 /** A row of n > 16 children: whole steps of sixteen, then the rest pair by pair. */
-// @ts-ignore: decorator
 @inline function longLaneRow<F, T>(x: usize, w: usize, n: u32): v128 {
   let q = quad<T, P0>(x);
   let a0 = term<F>(firstPair<T, P0>(q, x), weights<F, P0>(w)), a1 = term<F>(secondPair<T, P1>(q, x), weights<F, P1>(w));
@@ -208,7 +194,6 @@ import {
 }
 
 /** One row of any length up to 4096. */
-// @ts-ignore: decorator
 @inline export function laneRow<F, T>(x: usize, w: usize, n: u32): f64 {
   return total(n <= SHORT ? shortLaneRow<F, T>(x, w, n) : longLaneRow<F, T>(x, w, n));
 }

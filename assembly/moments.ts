@@ -11,26 +11,21 @@ import { CHUNKS_BYTES, addNumber, addProduct, clear, isNarrow, oneOfEach, produc
 import { countNumbers } from "./extremes";
 
 /** Bytes of one row's moments. */
-// @ts-ignore: decorator
 @inline export const MOMENTS_BYTES: u32 = 48;
 
 /** Below this a square's error may not be a float64 (see PRODUCT_MIN in exact.ts). */
-// @ts-ignore: decorator
 @inline const SQUARE_MIN: f64 = 1.0261342003245941e-289; // 2^-960
 
-// @ts-ignore: decorator
 @inline function keep<F, T>(v: v128): v128 {
   return idof<F>() == idof<MomentsSkip>() ? v128.and(v, f64x2.eq(v, v)) : v;
 }
 
 /** Ones where the error of x² may have underflowed. */
-// @ts-ignore: decorator
 @inline function underflows<T>(x: v128, square: v128): v128 {
   if (!isFloat<T>() || sizeof<T>() == 4) return i64x2.splat(0);
   return v128.and(f64x2.lt(square, f64x2.splat(SQUARE_MIN)), f64x2.ne(x, f64x2.splat(0)));
 }
 
-// @ts-ignore: decorator
 @inline export function momentsRow<F, T>(x: usize, n: u32, out: usize): void {
   const start = x;
   const half = (n >> 1) * sizeof<T>();
@@ -87,7 +82,6 @@ function unfit<T>(x: usize, n: u32, skip: bool): f64 {
 }
 
 /** The same as chunks of two superaccumulators, whatever the row: [n, 1 if a child is not finite, Σx chunks, Σx² chunks]. */
-// @ts-ignore: decorator
 @inline export function momentsChunks<T>(x: usize, n: u32, skip: u32, out: usize): void {
   const sums = out + 16, squares = sums + CHUNKS_BYTES;
   let kept: u32 = 0, wild = false;

@@ -8,7 +8,6 @@ import { countNumbers, extremeRow } from "./extremes";
 import { SHORT, laneRow, shortLaneRows } from "./lanes";
 import { MOMENTS_BYTES, momentsRow } from "./moments";
 
-// @ts-ignore: decorator
 @inline function isLanes<F, T>(): bool {
   if (!isFloat<T>() && idof<F>() == idof<Sum>()) return false; // exact in any order
   return (
@@ -18,19 +17,16 @@ import { MOMENTS_BYTES, momentsRow } from "./moments";
 }
 
 /** Families whose rows are inlined into both row loops, and which have loops of their own for short dense rows. */
-// @ts-ignore: decorator
 @inline function isHot<F, T>(): bool {
   return isFloat<T>() && (idof<F>() == idof<Sum>() || idof<F>() == idof<WeightedSum>());
 }
 
 /** Bytes that one row writes. */
-// @ts-ignore: decorator
 @inline function resultBytes<F>(): u32 {
   return idof<F>() == idof<Moments>() || idof<F>() == idof<MomentsSkip>() ? MOMENTS_BYTES : 8;
 }
 
 /** One row of n children at x, with weights at w, into out. Returns 1 if its fast path was in doubt. */
-// @ts-ignore: decorator
 @inline function row<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize): i32 {
   if (!isHot<F, T>()) return calledRow<F, T>(x, w, n, out, scratch);
   store<f64>(out, laneRow<F, T>(x, w, n));
@@ -52,7 +48,6 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
 }
 
 /** Two rows of the exact families. */
-// @ts-ignore: decorator
 @inline function twoRows<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize, scratch: usize): i32 {
   if (idof<F>() == idof<ExactSum>()) return twoExactRows<Sum, T>(x, y, v, w, n, out, scratch);
   if (idof<F>() == idof<ExactWeightedSum>()) return twoExactRows<WeightedSum, T>(x, y, v, w, n, out, scratch);
@@ -63,7 +58,6 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
 }
 
 /** Whether dense rows of n children go two at a time, one per SIMD lane. */
-// @ts-ignore: decorator
 @inline function inTwos<F, T>(n: u32): bool {
   if (idof<F>() == idof<ExactSum>()) return goTogether<Sum, T>(n);
   if (idof<F>() == idof<ExactWeightedSum>()) return goTogether<WeightedSum, T>(n);
@@ -74,7 +68,6 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
 }
 
 /** Rows of equal extent, one after another; row r's weights start at w + 8·r·wstride. Returns how many rows were in doubt. */
-// @ts-ignore: decorator
 @inline export function dense<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): i32 {
   const size = extent * sizeof<T>();
   const wsize = wstride * 8;
@@ -103,7 +96,6 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
 }
 
 /** Row r holds the children offsets[r] … offsets[r + 1] − 1 of x, and their weights. Returns how many rows were in doubt. */
-// @ts-ignore: decorator
 @inline export function ragged<F, T>(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): i32 {
   let doubts = 0;
   let start = load<u32>(offsets);

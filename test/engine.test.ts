@@ -450,6 +450,23 @@ describe("kept levels", () => {
     expect(result.value).toBe(1);
     expect(result.level("g").at()).toMatchObject({ count: 1 });
   });
+
+  test("under skip count what was kept for output 0, whose value is `value`", async () => {
+    const matrix = [
+      [1, Number.POSITIVE_INFINITY],
+      [1, 1],
+    ];
+    const input = { data: [1, 0, 2, Number.NaN, 3, 4], shape: [3, 2] };
+    const result = await engine.run(chain(weightedSum(matrix), sum()), input, { keep: "all", nan: "skip" });
+    expect([...result.level("f")].map(({ value, values, count: n }) => [value, values, n])).toEqual([
+      [Number.NaN, [Number.NaN, 1], 2],
+      [2, [2, 2], 1],
+      [Number.POSITIVE_INFINITY, [Number.POSITIVE_INFINITY, 7], 2],
+    ]);
+    expect(result.level("g").at()).toMatchObject({ value: Number.POSITIVE_INFINITY, values: [Number.POSITIVE_INFINITY, 10], count: 3 });
+    const alone = await engine.run(chain(weightedSum(matrix[1]!), sum()), input, { keep: "all", nan: "skip" });
+    expect(alone.level("g").at()).toMatchObject({ value: 10, count: 5 });
+  });
 });
 
 describe("plans", () => {

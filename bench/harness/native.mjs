@@ -1,4 +1,4 @@
-// The C programs of bench/native as interleaved peers; compiled when they are older than their source.
+// The C programs of bench/native as interleaved peers; compiled when they are older than their sources.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -20,7 +20,8 @@ export function compilerVersion() {
 export async function startNative(name, threads, { small = false, plain = false } = {}) {
   const file = (path) => fileURLToPath(new URL(`../native/${path}`, import.meta.url));
   const [source, program] = [file(`${name}.c`), file(`bin/${name}${plain ? "-plain" : ""}`)];
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+  const written = Math.max(...[source, file("passes.h")].map((path) => statSync(path).mtimeMs));
+  if (!existsSync(program) || statSync(program).mtimeMs < written) {
     mkdirSync(file("bin"), { recursive: true });
     const built = spawnSync(
       COMPILER,

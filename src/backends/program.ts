@@ -22,7 +22,7 @@ export type WeightPlace =
   | { readonly form: "none" }
   | { readonly form: "shared" | "matrix"; readonly at: number; readonly extent: number }
   | { readonly form: "perNode"; readonly at: number; readonly length: number }
-  /** The records plane of the children, which only a run knows. */
+  /** The records planes of the children, which only a run knows. */
   | { readonly form: "records" };
 
 /** A user's reduction by the module that exports it; without a module it is known on the calling thread alone. */
@@ -53,6 +53,11 @@ export interface Step {
   /** Σ w of each output, where it is the same for every node. */
   readonly weightSums: readonly number[] | undefined;
   readonly outputs: number;
+  /**
+   * Planes of the records kept below each unit, under `skip`; else 0. As many as its children have planes of values, since a child may be
+   * NaN, and skipped, for one output and not for another.
+   */
+  readonly recordPlanes: number;
   /** For blocks: the row's extent where rows are equal, to find a block's place in shared weights. */
   readonly rowExtent: number;
   readonly user: UserPlace | undefined;
@@ -131,6 +136,7 @@ export function place(
         weights,
         weightSums: skips ? undefined : joins ? inside.weightSums : weightSums(level, weights, rules.sums, heaps, heap),
         outputs: stratum.outputs,
+        recordPlanes: !skip ? 0 : stratum.level === 0 ? 1 : inside!.outputs,
         rowExtent: level.extent ?? 0,
         user: level.reduction.user && { name: level.reduction.name, module: level.reduction.user.module },
       });
@@ -144,9 +150,8 @@ export function place(
 }
 
 /** Planes of values a step writes: its outputs, then what its parent needs beside them. */
-export function planesOf(step: Step, skip: boolean): number {
-  if (!step.blocks) return step.outputs + (skip ? 1 : 0);
-  return step.outputs + denominatorPlanes(step) + (skip ? 1 : 0);
+export function planesOf(step: Step): number {
+  return step.outputs + (step.blocks ? denominatorPlanes(step) : 0) + step.recordPlanes;
 }
 
 /** Planes of Σ w that differ from node to node: where children are skipped each output has its own. */
@@ -233,7 +238,7 @@ export interface Scratch {
 }
 
 /** Lays out the scratch of one walker. */
-export function layScratch({ steps, stored, skip }: Pick<Program, "steps" | "stored" | "skip">): Scratch {
+export function layScratch({ steps, stored }: Pick<Program, "steps" | "stored">): Scratch {
   let bytes = SCRATCH_BYTES;
   const take = (words: number): number => {
     const at = bytes;
@@ -245,7 +250,7 @@ export function layScratch({ steps, stored, skip }: Pick<Program, "steps" | "sto
   steps.forEach((step, s) => {
     const inside = steps[s - 1];
     const children = Math.max(childrenPerCall(inside), step.childrenMax);
-    below.push(inside === undefined || stored[s - 1] ? 0 : take(planesOf(inside, skip) * children));
+    below.push(inside === undefined || stored[s - 1] ? 0 : take(planesOf(inside) * children));
     aside.push(take(UNITS_PER_CALL * Math.max(MOMENTS_WORDS, step.outputs)));
   });
   return { below, aside, bytes };

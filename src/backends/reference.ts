@@ -14,29 +14,30 @@ export function runReference(fitted: Fitted, data: TypedData): LevelValues[] {
   const skip = fitted.nan === "skip";
   const levels: LevelValues[] = [];
   let carried: ArrayLike<number> = data; // the children's values; NaN for a missing child, which its parent skips
-  let records: ArrayLike<number> | undefined; // the kept leaves below each child; undefined at leaves: one each
+  let records: ArrayLike<number> | undefined; // the kept leaves below each child, plane by plane; undefined at leaves: one each
   let planes = 1;
   fitted.levels.forEach((level, index) => {
     const { nodes, children } = level;
     const outputs = level.weights.form === "matrix" ? level.weights.rows : planes;
     const values = new Float64Array(outputs * nodes);
     const next = new Float64Array(outputs * nodes);
-    const below = new Float64Array(nodes);
+    const below = new Float64Array(outputs * nodes);
     const rules = { ...sumRules(fitted, index), skip };
     for (let node = 0; node < nodes; node++) {
       const start = childStart(level, node);
       const n = childStart(level, node + 1) - start;
-      // The records below a node are those below its kept children; under `skip` a node with none is missing.
-      for (let i = 0; i < n; i++) if (!(skip && Number.isNaN(carried[start + i]!))) below[node]! += records ? records[start + i]! : 1;
-      const missing = skip && below[node] === 0;
       for (let r = 0; r < outputs; r++) {
+        const at = r * nodes + node;
         const plane = planes === 1 ? 0 : r * children;
         const value = (i: number): number => carried[plane + start + i]!;
-        values[r * nodes + node] = reduceOne(level, n, value, weightOf(level, r, start, records), rules, node);
-        next[r * nodes + node] = missing ? Number.NaN : values[r * nodes + node]!;
+        const count = (i: number): number => (records ? records[plane + start + i]! : 1);
+        // The records below a node are those below its kept children; under `skip` a node with none is missing.
+        for (let i = 0; i < n; i++) if (!(skip && Number.isNaN(value(i)))) below[at]! += count(i);
+        values[at] = reduceOne(level, n, value, weightOf(level, r, start, count), rules, node);
+        next[at] = skip && below[at] === 0 ? Number.NaN : values[at]!;
       }
     }
-    levels.push({ values, outputs, records: below });
+    levels.push({ values, outputs, records: below.subarray(0, nodes) });
     carried = next;
     records = below;
     planes = outputs;
@@ -57,8 +58,8 @@ function reduceOne(
   return reduceNode(kind, level.reduction.ddof ?? 0, n, value, weight, rules);
 }
 
-/** The weight of child i of the node that starts at child `start`, for output r. */
-function weightOf({ weights }: FittedLevel, r: number, start: number, records: ArrayLike<number> | undefined): (i: number) => number {
+/** The weight of child i of the node that starts at child `start`, for output r; `count` gives the records below it. */
+function weightOf({ weights }: FittedLevel, r: number, start: number, count: (i: number) => number): (i: number) => number {
   switch (weights.form) {
     case "none":
       return () => 1;
@@ -69,6 +70,6 @@ function weightOf({ weights }: FittedLevel, r: number, start: number, records: A
     case "matrix":
       return (i) => weights.values[r * weights.extent + i]!;
     case "count":
-      return (i) => (records ? records[start + i]! : 1);
+      return count;
   }
 }

@@ -155,7 +155,7 @@ export class Walker {
     else if (step.kind === "count") this.#counts(s, step, a, b, children, out, stride);
     else this.#closeSums(s, step, a, b, children, out, stride);
     if (!step.blocks && this.#program.skip) {
-      if (!step.joins) this.#countRecords(s, step, a, b, children, out + step.outputs * stride);
+      if (!step.joins) this.#countRecords(s, step, a, b, children, out + step.outputs * stride, stride);
       this.#markMissing(step, b - a, out, stride);
     }
   }
@@ -304,20 +304,25 @@ export class Walker {
   }
 
   /** Under skip: the kept records below each unit, which are those below its kept children. */
-  #countRecords(s: number, step: Stage, a: number, b: number, children: Children, out: number): void {
-    if (s === 0) this.#countChildren(step, a, b, children, 0, step.skips, out);
-    else {
-      const records = children.x + this.#stages[s - 1]!.outputs * children.stride;
-      this.#call("exactWeightSkip", step, a, b, children.x, "f64", this.#asWeights(step, records, a), true, out);
+  #countRecords(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    for (let plane = 0; plane < step.recordPlanes; plane++) {
+      const to = out + plane * stride;
+      if (s === 0) this.#countChildren(step, a, b, children, plane, step.skips, to);
+      else {
+        const w = this.#asWeights(step, this.#recordsOf(s, plane, children), a);
+        this.#call("exactWeightSkip", step, a, b, children.x + plane * children.stride, "f64", w, true, to);
+      }
     }
   }
 
   /** Under skip: a unit with no records below it is missing, which its parent reads as NaN. */
   #markMissing(step: Stage, units: number, out: number, stride: number): void {
     const values = this.#f64();
-    const records = (out + step.outputs * stride) / 8;
-    for (let u = 0; u < units; u++)
-      if (values[records + u] === 0) for (let r = 0; r < step.outputs; r++) values[(out + r * stride) / 8 + u] = Number.NaN;
+    for (let r = 0; r < step.outputs; r++) {
+      const shown = (out + r * stride) / 8;
+      const records = (out + (step.outputs + (step.recordPlanes > 1 ? r : 0)) * stride) / 8;
+      for (let u = 0; u < units; u++) if (values[records + u] === 0) values[shown + u] = Number.NaN;
+    }
   }
 
   /** The number of children of each unit, or of those that are kept. */
@@ -386,7 +391,7 @@ export class Walker {
       case "perNode":
         return weights.at + 8 * (weights.length === 0 ? 0 : first % weights.length);
       case "records":
-        return children.x + this.#stages[s - 1]!.outputs * children.stride + 8 * first;
+        return this.#recordsOf(s, r, children) + 8 * first;
     }
   }
 
@@ -403,6 +408,12 @@ export class Walker {
   /** The plane of the children that output r reads: its own, or the only one. */
   #planeOf(s: number, r: number): number {
     return s > 0 && this.#stages[s - 1]!.outputs > 1 ? r : 0;
+  }
+
+  /** Under skip: the plane of the records below the children that output r reads. */
+  #recordsOf(s: number, r: number, children: Children): number {
+    const { outputs, recordPlanes } = this.#stages[s - 1]!;
+    return children.x + (outputs + (recordPlanes > 1 ? r : 0)) * children.stride;
   }
 
   /** All of the memory as float64. Memory only grows, so an older view is short but never wrong. */

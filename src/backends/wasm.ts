@@ -300,7 +300,7 @@ class Prepared implements Executable {
     let at = walkers * program.scratchBytes;
     const storedAt = program.steps.map((step, s) => {
       const start = at;
-      if (program.stored[s]) at += roundUp64(8 * planesOf(step, program.skip) * step.units);
+      if (program.stored[s]) at += roundUp64(8 * planesOf(step) * step.units);
       return start;
     });
     const walker = new Walker(heap, program, findLocal(this.#fitted));
@@ -314,16 +314,16 @@ class Prepared implements Executable {
     const levels: (LevelValues | undefined)[] = this.#fitted.levels.map(() => undefined);
     program.steps.forEach((step, s) => {
       if (step.blocks || !this.#layout.keep[step.level]) return;
-      const copy = (plane: number, planes: number): Float64Array =>
-        heap.view("f64", words[WORD.stored + s]! + 8 * plane * step.units, planes * step.units).slice() as Float64Array;
-      const values = copy(0, step.outputs);
-      const records = program.skip ? copy(step.outputs, 1) : undefined;
+      const view = (plane: number, planes: number): Float64Array =>
+        heap.view("f64", words[WORD.stored + s]! + 8 * plane * step.units, planes * step.units) as Float64Array;
+      const values = view(0, step.outputs).slice();
+      const records = program.skip ? view(step.outputs, step.recordPlanes) : undefined;
       // A missing node is NaN to its parent, and shows the value of an empty one.
       if (records) {
         const empty = emptyOf(this.#fitted.levels[step.level]!);
-        for (let i = 0; i < values.length; i++) if (records[i % step.units] === 0) values[i] = empty;
+        for (let i = 0; i < values.length; i++) if (records[i % records.length] === 0) values[i] = empty;
       }
-      levels[step.level] = { values, outputs: step.outputs, records };
+      levels[step.level] = { values, outputs: step.outputs, records: records?.slice(0, step.units) };
     });
     this.#backend.stats.doubtfulNodes += walker.doubtful;
     walker.doubtful = 0;

@@ -8,7 +8,7 @@ export interface LevelValues {
   /** Output-major: output r of node n stands at r · nodes + n. */
   readonly values: Float64Array;
   readonly outputs: number;
-  /** The kept records below each node; undefined where every child is kept. */
+  /** The kept records below each node, for output 0; undefined where every child is kept. */
   readonly records: Float64Array | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface Node {
   readonly value: number;
   /** Its value for each output. */
   readonly values: readonly number[];
-  /** The records below it that were not skipped. */
+  /** The records below it that were not skipped; for output 0 where the chain has several. */
   readonly count: number;
   /** The nodes inside it, or the leaves of an innermost node. @throws FourfoldError ERR_FOURFOLD_LEVEL if their level was not kept */
   children(): Node[];
