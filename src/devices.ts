@@ -15,6 +15,7 @@ import {
   readCalibration,
   writeCalibration,
 } from "./calibration.ts";
+import { FourfoldError } from "./errors.ts";
 import type { Chain } from "./reduce/chain.ts";
 import { HOME } from "./schedule/choose.ts";
 import type { Device } from "./schedule/cost.ts";
@@ -70,11 +71,11 @@ export class Devices {
     return undefined;
   }
 
-  /** What `auto` may choose from, and why it may not take the rest. Empty where no other device is installed. */
+  /** What `auto` may choose from, and why it may not take the rest. Empty where no other device is installed, or measuring is off. */
   considered(): { readonly devices: readonly Device[]; readonly refused: Readonly<Record<string, string>> } {
     const refused: Record<string, string> = {};
     const devices: Device[] = [];
-    if (this.#installedOnes().size === 0) return { devices, refused };
+    if (this.#file() === undefined || this.#installedOnes().size === 0) return { devices, refused };
     const calibration = this.#load();
     for (const [name, versions] of this.#installedOnes()) {
       const measured = calibration?.devices.find((device) => device.name === name && device.versions === versions);
@@ -83,7 +84,7 @@ export class Devices {
       if (givenUp !== undefined) refused[name] = givenUp;
       else if (measured) devices.push(measured);
       else if (failed?.versions === versions) refused[name] = failed.reason;
-      else refused[name] = this.#file() === undefined ? "measuring is off" : "it has not been measured: npx fourfold doctor --calibrate";
+      else refused[name] = "it has not been measured: npx fourfold doctor --calibrate";
     }
     const home = calibration?.devices.find((device) => device.name === HOME);
     return { devices: home && devices.length > 0 ? [home, ...devices] : [], refused };
@@ -138,6 +139,7 @@ export class Devices {
         devices.push(await this.#measureOne(name, versions, time));
         delete failed[name];
       } catch (error) {
+        if (error instanceof FourfoldError && error.code === "ERR_FOURFOLD_CLOSED") throw error; // says nothing about the device
         failed[name] = { versions, reason: `it could not be measured: ${error instanceof Error ? error.message : String(error)}` };
       }
     }

@@ -563,10 +563,10 @@ export class Engine {
   }
 
   /** Measures what `auto` may choose from and stores it; gives what is known then. For `fourfold doctor --calibrate`. @internal */
-  async calibrate(): Promise<Calibration | undefined> {
+  async calibrate(): Promise<Calibration> {
     this.#open();
     await this.#measure(true);
-    return this.#devices.calibration;
+    return this.#devices.calibration!;
   }
 
   async #measure(all: boolean): Promise<void> {

@@ -177,7 +177,7 @@ describe("auto", () => {
     await make({ devices: [] });
     expect((await engine.run(index, filled(SHAPE))).plan).toMatchObject({
       backend: "wasm",
-      reason: "no other device has been measured here",
+      reason: "SIMD kernels keep the contract in every mode",
       candidates: [],
     });
   });

@@ -5,7 +5,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, tmpdir, t
 import { join } from "node:path";
 import { FourfoldError } from "../errors.ts";
 import { loadSpec } from "../files/index.ts";
-import { createEngine } from "../index.ts";
+import { type Calibration, createEngine, type Measured } from "../index.ts";
 import { readArgs } from "./args.ts";
 import { EXIT } from "./failure.ts";
 import { bitsOf } from "./formats.ts";
@@ -22,14 +22,20 @@ export interface Report {
   readonly wasm: { readonly simd: boolean; readonly threads: boolean; readonly waitAsync: boolean };
   readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "tfjs-cpu", Finding>>;
   readonly tables: Readonly<Record<"duckdb", Finding>>;
+  /** With --calibrate: what the devices that `auto` may choose were measured at. */
+  readonly calibration?: Calibration;
 }
 
 /** Examines the machine; returns the exit code. */
 export async function doctor(args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArgs("doctor", args, { json: { type: "boolean" }, verbose: { type: "boolean" } });
+  const { values, positionals } = readArgs("doctor", args, {
+    calibrate: { type: "boolean" },
+    json: { type: "boolean" },
+    verbose: { type: "boolean" },
+  });
   if (positionals.length > 0)
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "doctor takes no arguments", { given: positionals, fix: "fourfold doctor --json" });
-  const report = await examine();
+  const report = { ...(await examine()), ...(values.calibrate && { calibration: await calibrated() }) };
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : inWords(report));
   return report.ok ? EXIT.ok : EXIT.failed;
 }
@@ -54,6 +60,12 @@ async function examine(): Promise<Report> {
     backends,
     tables: { duckdb: await duckdb() },
   };
+}
+
+/** Measures the wasm kernels and the devices that are installed, and stores it. */
+async function calibrated(): Promise<Calibration> {
+  await using engine = await createEngine();
+  return await engine.calibrate();
 }
 
 /** Tries the kernels against the reference, on the calling thread and on workers. */
@@ -148,7 +160,7 @@ function compiles(bytes: readonly number[]): boolean {
   }
 }
 
-function inWords({ fourfold, node, platform, memory, wasm, backends, tables }: Report): string {
+function inWords({ fourfold, node, platform, memory, wasm, backends, tables, calibration }: Report): string {
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const yes = (works: boolean): string => (works ? "yes" : "no");
   const lines: [string, string][] = [
@@ -160,9 +172,25 @@ function inWords({ fourfold, node, platform, memory, wasm, backends, tables }: R
     ["wasm", `SIMD ${yes(wasm.simd)}, threads ${yes(wasm.threads)}, Atomics.waitAsync ${yes(wasm.waitAsync)}`],
     ...Object.entries(backends).map(([name, finding]): [string, string] => [`backend ${name}`, findingInWords(finding)]),
     ...Object.entries(tables).map(([name, finding]): [string, string] => [`tables ${name}`, findingInWords(finding)]),
+    ...(calibration?.devices ?? []).map((device): [string, string] => [`rates of ${device.name}`, ratesInWords(device)]),
+    ...Object.entries(calibration?.failed ?? {}).map(([name, { reason }]): [string, string] => [`rates of ${name}`, reason]),
   ];
   const width = Math.max(...lines.map(([heading]) => heading.length)) + 2;
   return lines.map(([heading, text]) => `${heading.padEnd(width)}${text.replaceAll("\n", `\n${" ".repeat(width)}`)}\n`).join("");
+}
+
+function ratesInWords({ rates }: Measured): string {
+  const ns = (value: number): string => `${Number(value.toPrecision(3))} ns`;
+  const { fixedMs, nsPerByte, nsPerOperation, nsPerNode, moveNsPerByte, convertNsPerLeaf } = rates;
+  const operations = Object.entries(nsPerOperation).map(([kernel, value]) => `${kernel} ${ns(value)}`);
+  const moves = Object.entries(moveNsPerByte).map(
+    ([place, value]) => `${ns(value)} out of a${place === "engine memory" ? "n engine's memory" : " plain array"}`,
+  );
+  return [
+    `a run ${Number(fixedMs.toPrecision(3))} ms, a byte read ${ns(nsPerByte)}, a row ${ns(nsPerNode)}`,
+    `an operation: ${operations.join(", ")}`,
+    `a byte moved there: ${moves.join(", ")}; a leaf converted: ${ns(convertNsPerLeaf)}`,
+  ].join("\n");
 }
 
 function findingInWords({ present, version, note, fix }: Finding): string {

@@ -85,17 +85,19 @@ Examples:
   fourfold explain flights.json
   fourfold explain --weights a.npy,b.npy x.npy
 `,
-  doctor: `Usage: fourfold doctor [--json]
+  doctor: `Usage: fourfold doctor [--json] [--calibrate]
 
 Says what works on this machine: Node, cores, memory, SIMD, threads and each backend, and for what is
 absent the command that installs it. Ends with 1 if the wasm backend does not work.
 
 Options:
   --json                the same as JSON
+  --calibrate           also measure the devices that backend "auto" may choose, and store their rates for later runs
 
 Examples:
   fourfold doctor
   fourfold doctor --json
+  fourfold doctor --calibrate
 `,
   setup: `Usage: fourfold setup tensorflow [OPTIONS]
 

@@ -45,13 +45,15 @@ export interface Terms {
 export function choose(work: Work, devices: readonly Device[], terms: Terms, limits: ChoiceLimits = CHOICE_LIMITS): Choice {
   const home = devices.find(({ name }) => name === HOME);
   const others = Object.entries(terms.refused).map(([device, refused]): Candidate => ({ device, refused }));
-  if (terms.homeOnly !== undefined || home === undefined)
+  if (terms.homeOnly !== undefined || home === undefined) {
+    const alone = home === undefined && others.length === 0;
     return {
       shares: { [HOME]: 1 },
       predictedMs: home && total(costOf(work, home)),
-      reason: terms.homeOnly ?? "no other device has been measured here",
-      candidates: others,
+      reason: alone ? "SIMD kernels keep the contract in every mode" : (terms.homeOnly ?? "no other device can run it"),
+      candidates: alone || terms.homeOnly !== undefined ? [] : others,
     };
+  }
   const able: Rated[] = [];
   const candidates: Candidate[] = [];
   for (const device of devices) {

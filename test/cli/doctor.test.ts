@@ -97,3 +97,17 @@ function copyOfBuild(): string {
   symlinkSync(join(ROOT, "package.json"), join(folder, "package.json"));
   return folder;
 }
+
+describe("fourfold doctor --calibrate", () => {
+  test("measures, stores what it measured, and tells it", async () => {
+    const file = join(folderOf({}), "calibration.json");
+    const env = { FOURFOLD_CALIBRATION: file };
+    const report = JSON.parse(await outputOf(fourfold(["doctor", "--calibrate", "--json"], { env, timeoutMs: 120_000 }))) as Report;
+    const names = report.calibration!.devices.map(({ name }) => name);
+    expect(names).toEqual(["wasm", ...(report.backends.tensorflow.present ? ["tensorflow"] : [])]);
+    const { format, ...stored } = JSON.parse(readFileSync(file, "utf8"));
+    expect(format).toBe(1);
+    expect(stored).toEqual(report.calibration);
+    expect(report.calibration!.devices[0]!.rates.nsPerOperation.variance).toBeGreaterThan(0);
+  }, 120_000);
+});
