@@ -320,7 +320,7 @@ export class Engine {
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
-      if (refusesNaN(problem) && prepared.plan.backend !== "wasm") await this.#inTurns(refuseNaNOf(problem), options.signal);
+      if (refusesNaN(problem) && prepared.plan.backend === "reference") await this.#inTurns(refuseNaNOf(problem), options.signal);
       const output = await prepared.executable.run(problem.data, options);
       return this.#result(problem, prepared.plan, output, options, [placed - started, planned - placed]);
     } catch (error) {
@@ -531,7 +531,7 @@ export class Engine {
   #tensorThread(name: TensorBackendName): TensorThread {
     let thread = this.#tensors.get(name);
     if (thread === undefined) {
-      thread = new TensorThread(name);
+      thread = new TensorThread(name, this.#wasm.heaps);
       this.#tensors.set(name, thread);
     }
     return thread;

@@ -6,6 +6,8 @@ import type { Progress, TypedData } from "../types.ts";
 export interface RunContext {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** False spares a backend that keeps no contract its error bounds. */
+  readonly errorBound?: boolean | undefined;
 }
 
 /** The levels of one run, innermost first; undefined where a level was not kept. And what the run took, in milliseconds. */

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { errorBound } from "../reduce/bound.ts";
+import { boundOfSizes } from "../reduce/sizes.ts";
 import { carry } from "./carried.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
 import { loadTfjs, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
@@ -23,23 +24,31 @@ async function answer(request: Request): Promise<void> {
   try {
     backend ??= await loadTfjs(workerData as TensorBackendName);
     if (request.kind === "open") return reply({ id, result: backend.version });
+    if (request.kind === "bound") {
+      const { fitted, sizing } = programs.get(request.program)!;
+      const { data, sizes } = request;
+      const bounds = (sizing && sizes && boundOfSizes(sizing, sizes, data)) ?? errorBound(fitted, data, backend.arithmetic);
+      return reply({ id, result: bounds }, [bounds]);
+    }
     if (request.load) programs.set(request.program, request.load);
     const { fitted, keep } = programs.get(request.program)!;
     const started = performance.now();
-    const levels = await backend.run(fitted, request.data, keep);
-    const reduced = performance.now();
-    const bounds = errorBound(fitted, request.data, backend.arithmetic);
-    const result = { levels, bounds, processMs: reduced - started, boundMs: performance.now() - reduced };
-    const buffers = [bounds, ...levels.flatMap((level) => (level ? [level.values, level.records] : []))].map((array) => array?.buffer);
+    const levels = await backend.run(fitted, request.data, keep, request.clean);
+    const result = { levels, processMs: performance.now() - started };
     reply(
       { id, result },
-      [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer),
+      levels.flatMap((level) => (level ? [level.values, level.records] : [])),
     );
   } catch (error) {
     reply({ id, error: carry(error) });
   }
 }
 
-function reply(message: Reply, transfer: readonly ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+/** Posts an answer; the memory of its arrays goes along. */
+function reply(message: Reply, arrays: readonly (Float64Array | undefined)[] = []): void {
+  const buffers = new Set(arrays.map((array) => array?.buffer));
+  port.postMessage(
+    message,
+    [...buffers].filter((buffer) => buffer instanceof ArrayBuffer),
+  );
 }

@@ -1,6 +1,7 @@
 /**
- * A tensor backend as the calling thread sees it: a thread of its own (tensor-worker.ts) that runs chains one after the other.
- * Data in shared memory is read where it lies; other data is copied once and handed over. It computes nothing itself.
+ * A tensor backend as the calling thread sees it: a thread of its own (tensor-worker.ts) that runs chains one after the other. Both
+ * read the leaves in engine memory, where other data is copied first. All that this side does with leaves is the pass of pass.ts, in
+ * slices that let the event loop turn: while it copies, or beside the operations where nothing is to be copied.
  *
  * The thread starts with the first call and does not keep Node alive while it is idle. If it is lost, the call under way fails with
  * ERR_FOURFOLD_WORKER and the next one starts another.
@@ -9,37 +10,68 @@ import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
 import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
+import { type Sizing, sizingOf } from "../reduce/sizes.ts";
+import { dtypeOf } from "../reduce/tree.ts";
 import type { TypedData } from "../types.ts";
-import type { Executable, RunOutput } from "./backend.ts";
+import type { Executable, RunContext, RunOutput } from "./backend.ts";
 import { type CarriedError, uncarry } from "./carried.ts";
-import { refuse, type TensorBackendName } from "./tfjs.ts";
+import type { Heaps } from "./memory.ts";
+import { type Passed, passOver } from "./pass.ts";
+import { arithmeticOf, refuse, type TensorBackendName } from "./tfjs.ts";
+import { finishInTurns } from "./turns.ts";
 
-/** A chain that a thread runs again and again. */
+/** A chain that a thread runs again and again, on data of one dtype. */
 export interface Program {
   readonly fitted: Fitted;
   readonly keep: readonly boolean[];
+  /** What the error bound follows from; undefined where it must see every value. */
+  readonly sizing: Sizing | undefined;
 }
 
 /** What the calling thread posts. `load` comes with the first run of a program in a thread. */
 export type Request =
   | { readonly kind: "open"; readonly id: number }
-  | { readonly kind: "run"; readonly id: number; readonly program: number; readonly load: Program | undefined; readonly data: TypedData }
+  | {
+      readonly kind: "run";
+      readonly id: number;
+      readonly program: number;
+      readonly load: Program | undefined;
+      readonly data: TypedData;
+      /** True if no leaf is NaN; false where nobody knows. */
+      readonly clean: boolean;
+    }
+  /** Asks for the error bound of a run, from the sizes of its rows if they are known. */
+  | {
+      readonly kind: "bound";
+      readonly id: number;
+      readonly program: number;
+      readonly data: TypedData;
+      readonly sizes: Float64Array | undefined;
+    }
   | { readonly kind: "forget"; readonly program: number };
 
-/** What a run gave; opening gives the backend's version. */
+/** What a run gave. */
 interface Ran {
   readonly levels: readonly (LevelValues | undefined)[];
-  readonly bounds: Float64Array;
   readonly processMs: number;
-  readonly boundMs: number;
+}
+
+/** What each kind of request is answered with: opening tells the backend's version. */
+interface Results {
+  readonly open: string;
+  readonly run: Ran;
+  readonly bound: Float64Array;
 }
 
 /** What the thread posts. */
-export type Reply = { readonly id: number; readonly result: Ran | string } | { readonly id: number; readonly error: CarriedError };
+export type Reply =
+  | { readonly id: number; readonly result: Results[keyof Results] }
+  | { readonly id: number; readonly error: CarriedError };
 
 /** See the head of this file. */
 export class TensorThread {
   readonly name: TensorBackendName;
+  readonly #heaps: Heaps;
   readonly #workerUrl: URL | undefined;
   #thread: Thread | undefined;
   /** Settles when the thread has nothing to do: runs take turns, so that the copy of one run's data is all that waits. */
@@ -47,25 +79,32 @@ export class TensorThread {
   #programs = 0;
   #closed = false;
 
-  /** @param workerUrl the thread's module; default this package's own */
-  constructor(name: TensorBackendName, workerUrl?: URL) {
+  /**
+   * @param heaps engine memory, where data is read
+   * @param workerUrl the thread's module; default this package's own
+   */
+  constructor(name: TensorBackendName, heaps: Heaps, workerUrl?: URL) {
     this.name = name;
+    this.#heaps = heaps;
     this.#workerUrl = workerUrl;
   }
 
   /** Starts the thread and loads the backend; gives its version. @throws FourfoldError ERR_FOURFOLD_BACKEND with the command that gets it */
   async open(): Promise<string> {
-    return (await this.#started().call({ kind: "open" })) as string;
+    return this.#started().call("open", {});
   }
 
   /** A chain to be run on this backend. @throws FourfoldError ERR_FOURFOLD_ACCURACY for what tensors cannot do */
   prepare(fitted: Fitted, keep: readonly boolean[]): Executable {
     refuse(fitted, this.name);
     const id = this.#programs++;
-    const program: Program = { fitted, keep };
+    let program: Program | undefined;
     return {
       runSync: undefined,
-      run: (data, { signal }) => this.#inTurn(signal, () => this.#run(id, program, data, signal)),
+      run: (data, context) => {
+        program ??= { fitted, keep, sizing: sizingOf(fitted, dtypeOf(data)!, arithmeticOf(this.name)) };
+        return this.#inTurn(context.signal, () => this.#run(id, program!, data, context));
+      },
       close: () => {
         if (this.#thread?.programs.delete(id)) this.#thread.post({ kind: "forget", program: id });
       },
@@ -78,15 +117,48 @@ export class TensorThread {
     await this.#thread?.end(closed());
   }
 
-  async #run(id: number, program: Program, data: TypedData, signal: AbortSignal | undefined): Promise<RunOutput> {
-    const shared = data.buffer instanceof SharedArrayBuffer;
-    const given = shared ? data : await copyOf(data, signal);
-    const thread = this.#started();
-    const load = thread.programs.has(id) ? undefined : program;
-    thread.programs.add(id);
-    const ran = await thread.call({ kind: "run", program: id, load, data: given }, shared ? [] : [given.buffer as ArrayBuffer]);
-    const { levels, bounds, processMs, boundMs } = ran as Ran;
-    return { levels, bounds, processMs, aggregateMs: 0, outputMs: boundMs };
+  async #run(id: number, program: Program, given: TypedData, { signal, errorBound = true }: RunContext): Promise<RunOutput> {
+    const own = this.#heaps.leavesOf(given);
+    const leaves = own ?? this.#heaps.allocateLeaves(given.byteLength);
+    leaves.hold();
+    if (own === undefined) leaves.free(); // which takes effect when the run is over
+    try {
+      const dtype = dtypeOf(given)!;
+      const { heap, at } = leaves.block;
+      const data = own ? given : heap.view(dtype, at, given.length);
+      const nan = program.fitted.nan !== "propagate";
+      const sizing = errorBound || nan ? program.sizing : undefined;
+      const pass = (): Promise<Passed> =>
+        finishInTurns(
+          passOver(this.#heaps, { heap, at: data.byteOffset, dtype, length: data.length }, { from: own ? undefined : given, sizing, nan }),
+          () => {
+            if (this.#closed) throw closed();
+            throwIfAborted(signal);
+          },
+        );
+      const passed = own === undefined || nan ? await pass() : undefined;
+
+      const thread = this.#started();
+      const load = thread.programs.has(id) ? undefined : program;
+      thread.programs.add(id);
+      let reduced = 0;
+      const running = thread.call("run", { program: id, load, data, clean: passed?.clean === true }).finally(() => {
+        reduced = performance.now();
+      });
+      const bounding = async (): Promise<Float64Array | undefined> => {
+        if (!errorBound) return undefined;
+        const { sizes } = passed ?? (sizing ? await pass() : { sizes: undefined });
+        return thread.call("bound", { program: id, data, sizes });
+      };
+      // Both to their ends, however they end: until then the thread reads the leaves.
+      const [ran, bounds] = await Promise.allSettled([running, bounding()]);
+      if (ran.status === "rejected") throw ran.reason;
+      if (bounds.status === "rejected") throw bounds.reason;
+      const outputMs = performance.now() - reduced;
+      return { ...ran.value, ...(bounds.value && { bounds: bounds.value }), aggregateMs: 0, outputMs };
+    } finally {
+      leaves.release();
+    }
   }
 
   /**
@@ -115,7 +187,7 @@ export class TensorThread {
 }
 
 interface Call {
-  readonly resolve: (result: Ran | string) => void;
+  readonly resolve: (result: never) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -160,49 +232,29 @@ class Thread {
       this.#calls.delete(reply.id);
       if (this.#calls.size === 0) worker.unref();
       if ("error" in reply) call.reject(uncarry(reply.error));
-      else call.resolve(reply.result);
+      else call.resolve(reply.result as never);
     });
     this.#worker = worker;
   }
 
   /** Posts a request; its answer. */
-  call(
-    request: { readonly kind: "open" } | Omit<Extract<Request, { kind: "run" }>, "id">,
-    transfer: readonly ArrayBuffer[] = [],
-  ): Promise<Ran | string> {
+  call<K extends keyof Results>(kind: K, request: Omit<Extract<Request, { kind: K }>, "kind" | "id">): Promise<Results[K]> {
     return new Promise((resolve, reject) => {
       const id = this.#ids++;
-      this.post({ ...request, id } as Request, transfer);
+      this.post({ ...request, kind, id } as Request);
       this.#calls.set(id, { resolve, reject });
       this.#worker.ref(); // an answer is awaited
     });
   }
 
-  post(request: Request, transfer: readonly ArrayBuffer[] = []): void {
-    this.#worker.postMessage(request, transfer);
+  post(request: Request): void {
+    this.#worker.postMessage(request);
   }
 
   async end(error: Error): Promise<void> {
     this.#ending = error;
     await this.#worker.terminate();
   }
-}
-
-/** Bytes copied before the event loop may turn: about a millisecond. */
-const SLICE_BYTES = 4 << 20;
-
-/** A copy that can be handed to the thread, made in slices that let the event loop turn. */
-async function copyOf(data: TypedData, signal: AbortSignal | undefined): Promise<TypedData> {
-  // A Buffer is a Uint8Array, but its constructor makes no array.
-  const Kind = (data instanceof Uint8Array ? Uint8Array : data.constructor) as new (length: number) => TypedData;
-  const copy = new Kind(data.length);
-  const slice = SLICE_BYTES / data.BYTES_PER_ELEMENT;
-  for (let start = 0; start < data.length; start += slice) {
-    if (start > 0) await new Promise((next) => setImmediate(next));
-    throwIfAborted(signal);
-    copy.set(data.subarray(start, start + slice), start);
-  }
-  return copy;
 }
 
 function lost(name: string, cause: unknown): FourfoldError {

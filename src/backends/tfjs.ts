@@ -65,10 +65,10 @@ export interface TensorBackend {
   /** How it rounds, for the bound of its results. */
   readonly arithmetic: Arithmetic;
   /**
-   * Runs a chain. `keep` says which levels are wanted; the outermost always is.
+   * Runs a chain. `keep` says which levels are wanted; the outermost always is. `clean` says that no leaf is NaN, which spares a look.
    * @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in; ERR_FOURFOLD_NAN under `nan: "error"`
    */
-  run(fitted: Fitted, data: TypedData, keep: readonly boolean[]): Promise<readonly (LevelValues | undefined)[]>;
+  run(fitted: Fitted, data: TypedData, keep: readonly boolean[], clean?: boolean): Promise<readonly (LevelValues | undefined)[]>;
 }
 
 /** A TensorFlow.js backend that Fourfold can use: a row here, and it is in. */
@@ -183,15 +183,20 @@ export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"):
     name,
     version: version(tf, tf.findBackend(backend)),
     arithmetic,
-    run: async (fitted, data, keep) => {
+    run: async (fitted, data, keep, clean = false) => {
       refuse(fitted, name);
-      const hasNan = fitted.nan === "propagate" ? undefined : findNan(data, fitted.nan) >= 0;
+      const hasNan = clean ? false : fitted.nan === "propagate" ? undefined : findNan(data, fitted.nan) >= 0;
       return readLevels(
         fitted,
         onBackend(tf, backend, () => buildLevels(tf, fitted, data, keep, hasNan)),
       );
     },
   };
+}
+
+/** How a backend rounds. */
+export function arithmeticOf(name: TensorBackendName): Arithmetic {
+  return DEVICES[name].arithmetic;
 }
 
 /** Refuses what tensors cannot do. @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in */
