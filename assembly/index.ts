@@ -13,6 +13,7 @@ import { CountSkip, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, E
 import { firstNaN } from "./extremes";
 import { momentsChunks } from "./moments";
 import { dense, ragged } from "./rows";
+import { SizeLargest, SizeSquares, SizeSum, SizeWeighted, sizes } from "./sizes";
 
 // Lane sums of rows of at most 4096 children (lanes.ts).
 export function sum_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<Sum, f32>(x, rows, extent, w, wstride, out, 0); }
@@ -157,3 +158,29 @@ export function momentsChunks_u8(x: usize, n: u32, skip: u32, out: usize): void 
 // The index of the first NaN, or −1.
 export function firstNaN_f32(x: usize, n: u32): i32 { return firstNaN<f32>(x, n); }
 export function firstNaN_f64(x: usize, n: u32): i32 { return firstNaN<f64>(x, n); }
+
+// How large the values of rows are (sizes.ts). Dense rows only, and w = float32 weights: row r's start at w + 4·r·wstride.
+export function sizeSum_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, f32>(x, rows, extent, w, wstride, out); }
+export function sizeSum_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, f64>(x, rows, extent, w, wstride, out); }
+export function sizeSum_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, i32>(x, rows, extent, w, wstride, out); }
+export function sizeSum_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, i16>(x, rows, extent, w, wstride, out); }
+export function sizeSum_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, i8>(x, rows, extent, w, wstride, out); }
+export function sizeSum_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSum, u8>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, f32>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, f64>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, i32>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, i16>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, i8>(x, rows, extent, w, wstride, out); }
+export function sizeWeighted_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeWeighted, u8>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, f32>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, f64>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, i32>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, i16>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, i8>(x, rows, extent, w, wstride, out); }
+export function sizeSquares_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeSquares, u8>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, f32>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, f64>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, i32>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, i16>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, i8>(x, rows, extent, w, wstride, out); }
+export function sizeLargest_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, u8>(x, rows, extent, w, wstride, out); }

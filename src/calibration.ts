@@ -93,7 +93,10 @@ export interface Leaves {
 /** Leaves that all but the smallest runs have: from 1 MiB of float32 up to 32, so that a run takes some 10 ms. */
 const LEAVES = { least: 2 ** 18, most: 2 ** 23, runMsMin: 10 } as const;
 
-/** Timed runs of a kind; their median counts. One more comes first, for what is compiled and placed once in a plan's life. */
+/**
+ * Timed runs of a kind, of which the shortest counts: other work only makes runs longer, and rates are differences, which one longer run
+ * would spoil. One more comes first, for what is compiled and placed once in a plan's life.
+ */
 const ROUNDS = 5;
 
 /** Rows of the long and of the short kind, and outputs of the matrix. */
@@ -104,9 +107,9 @@ const [LONG, SHORT, OUTPUTS] = [1024, 8, 16];
  * @param leaves how the device holds leaves, as {@link Device.leaves}
  */
 export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promise<Rates> {
-  const median = async (c: Chain, given: Leaves): Promise<number> => {
+  const shortest = async (c: Chain, given: Leaves): Promise<number> => {
     const [, ...taken] = await time(c, given, 1 + ROUNDS);
-    return taken.sort((a, b) => a - b)[ROUNDS >> 1]!;
+    return Math.min(...taken);
   };
   const rows = (n: number, extent: number, dtype: Dtype = "f32", where: Leaves["where"] = "engine memory"): Leaves => ({
     shape: [n / extent, extent],
@@ -114,27 +117,27 @@ export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promis
     where,
   });
   const sums = chain(sum(), sum());
-  const fixedMs = await median(sums, rows(16, 16));
+  const fixedMs = await shortest(sums, rows(16, 16));
   let n: number = LEAVES.least;
-  let long = await median(sums, rows(n, LONG));
+  let long = await shortest(sums, rows(n, LONG));
   while (n < LEAVES.most && long < LEAVES.runMsMin) {
     n *= 8;
     n = Math.min(n, LEAVES.most);
-    long = await median(sums, rows(n, LONG));
+    long = await shortest(sums, rows(n, LONG));
   }
-  const short = await median(sums, rows(n, SHORT));
+  const short = await shortest(sums, rows(n, SHORT));
   const nsPerNode = rate(short - long, n / SHORT - n / LONG);
   /** Nanoseconds for a leaf in rows of the long kind, beside the start and the nodes. */
   const perLeaf = (ms: number, outputs: number = 1): number => Math.max(0, rate(ms - fixedMs, n) - (outputs * nsPerNode) / LONG);
   const plain = perLeaf(long);
-  const foreign = perLeaf(await median(sums, rows(n, LONG, "f32", "foreign array")));
-  const extreme = perLeaf(await median(chain(max(), sum()), rows(n, LONG)));
-  const spread = perLeaf(await median(chain(variance(), sum()), rows(n, LONG)));
+  const foreign = perLeaf(await shortest(sums, rows(n, LONG, "f32", "foreign array")));
+  const extreme = perLeaf(await shortest(chain(max(), sum()), rows(n, LONG)));
+  const spread = perLeaf(await shortest(chain(variance(), sum()), rows(n, LONG)));
   const weights = Array.from({ length: OUTPUTS }, (_, r) => new Float64Array(LONG).fill(1 + r / 8));
-  const matrix = perLeaf(await median(chain(weightedSum(weights), sum()), rows(n, LONG)), OUTPUTS);
+  const matrix = perLeaf(await shortest(chain(weightedSum(weights), sum()), rows(n, LONG)), OUTPUTS);
   if (leaves === "f32") {
-    const resident = Math.min(plain, perLeaf(await median(sums, rows(n, LONG, "f32", "device"))));
-    const wide = perLeaf(await median(sums, rows(n, LONG, "f64")));
+    const resident = Math.min(plain, perLeaf(await shortest(sums, rows(n, LONG, "f32", "device"))));
+    const wide = perLeaf(await shortest(sums, rows(n, LONG, "f64")));
     const move = (plain - resident) / 4;
     const own = (ns: number): number => Math.max(0, ns - plain);
     return {
@@ -147,7 +150,7 @@ export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promis
     };
   }
   // Bytes and operations told apart: leaves of one byte need as many operations.
-  const narrow = Math.min(plain, perLeaf(await median(sums, rows(n, LONG, "u8"))));
+  const narrow = Math.min(plain, perLeaf(await shortest(sums, rows(n, LONG, "u8"))));
   const nsPerByte = (plain - narrow) / 3;
   const operation = (ns: number): number => Math.max(0, ns - 4 * nsPerByte);
   return {

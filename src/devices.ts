@@ -4,6 +4,7 @@
  */
 import { totalmem } from "node:os";
 import { installedVersions } from "./backends/installed.ts";
+import type { Heaps } from "./backends/memory.ts";
 import { TensorThread } from "./backends/tensors.ts";
 import type { TensorBackendName } from "./backends/tfjs.ts";
 import {
@@ -37,6 +38,8 @@ export interface DevicesOptions {
   /** Those of the engine: what the wasm kernels were measured with. */
   readonly workers: number;
   readonly memoryBytesMax: number;
+  /** Engine memory, where the devices read their leaves. */
+  readonly heaps: Heaps;
   /** Milliseconds that a device may take for one run. */
   readonly runMsMax: number;
 }
@@ -59,7 +62,7 @@ export class Devices {
   thread(name: TensorBackendName): TensorThread {
     let thread = this.#threads.get(name);
     if (thread === undefined) {
-      thread = new TensorThread(name, { runMsMax: this.#options.runMsMax });
+      thread = new TensorThread(name, this.#options.heaps, { runMsMax: this.#options.runMsMax });
       this.#threads.set(name, thread);
     }
     return thread;

@@ -153,7 +153,7 @@ export class Engine {
     this.#workers = workers;
     this.#runsMax = runsMax;
     this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl, reclaim: () => this.#plans.dropOne() });
-    this.#devices = new Devices({ names: devices, workers, memoryBytesMax, runMsMax: deviceMsMax });
+    this.#devices = new Devices({ names: devices, workers, memoryBytesMax, heaps: this.#wasm.heaps, runMsMax: deviceMsMax });
     this.#preparer = new Preparer(this.#wasm, this.#devices);
   }
 
@@ -366,7 +366,7 @@ export class Engine {
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
-      if (refusesNaN(problem) && prepared.plan.backend !== "wasm") await this.#inTurns(refuseNaNOf(problem), options.signal);
+      if (refusesNaN(problem) && prepared.plan.backend === "reference") await this.#inTurns(refuseNaNOf(problem), options.signal);
       const output = await prepared.executable.run(problem.data, options);
       return this.#result(problem, prepared.plan, output, options, [started, placed, planned]);
     } catch (error) {
@@ -520,7 +520,6 @@ export class Engine {
       keep: undefined,
       way: this.#way(options, sync),
       residentOn: this.#devices.holderOf(data),
-      bound: options.errorBound !== false,
     });
     if (prepared?.fitted.tree.leaves !== data.length) return undefined;
     return { problem: { chain, fitted: prepared.fitted, data, keys: undefined, order: undefined, given: data, copy: undefined }, prepared };
@@ -531,8 +530,7 @@ export class Engine {
     const shape = [...fitted.tree.frames, ...fitted.levels.map(({ extent }) => extent!).reverse()];
     const { nan, accuracy } = fitted;
     const keep = keptLevels(chain, options.keep);
-    const bound = options.errorBound !== false;
-    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, residentOn, bound, way: this.#way(options, sync) });
+    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, residentOn, way: this.#way(options, sync) });
     if (known) return known;
     const prepared = this.#make(asked, options, sync);
     this.#plans.add(prepared, chain);
@@ -541,10 +539,9 @@ export class Engine {
 
   #make({ chain, ...asked }: Asked, options: RunOptions, sync: boolean): Prepared {
     const way = this.#way(options, sync);
-    const bound = options.errorBound !== false;
-    const { plan, executable } = this.#preparer.prepare({ ...asked, keep: keptLevels(chain, options.keep), bound }, way);
+    const { plan, executable } = this.#preparer.prepare({ ...asked, keep: keptLevels(chain, options.keep) }, way);
     const { fitted, residentOn } = asked;
-    return { chain: new WeakRef(chain), fitted, way, residentOn, bound, plan, executable, inFlight: 0, wanted: 0 };
+    return { chain: new WeakRef(chain), fitted, way, residentOn, plan, executable, inFlight: 0, wanted: 0 };
   }
 
   /** How a call is to be run; threads are the wasm backend's, which a synchronous call has none of. */

@@ -61,8 +61,8 @@ export interface RunOptions {
   /** Levels whose nodes are kept for {@link Result.level}: their names, or `"all"`. The outermost is always kept. */
   readonly keep?: "all" | readonly string[];
   /**
-   * True computes {@link Result.errorBounds}. Default false: it takes far longer than the run itself. Results of tensor backends
-   * carry it unless this is false.
+   * True computes {@link Result.errorBounds}. Default false where the backend keeps the numeric contract: there it takes far longer
+   * than the run itself. Results of tensor backends carry it unless this is false, which spares them a second look at every value.
    */
   readonly errorBound?: boolean;
   readonly signal?: AbortSignal;

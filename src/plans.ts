@@ -17,8 +17,6 @@ export interface Prepared {
   readonly way: Way;
   /** The device that held a copy of the leaves when it was planned. */
   readonly residentOn: string | undefined;
-  /** False for plans that leave out the error bound of tensor backends. */
-  readonly bound: boolean;
   readonly plan: PlanData;
   readonly executable: Executable;
   /** Runs under way. */
@@ -28,7 +26,7 @@ export interface Prepared {
 }
 
 /** What decides whether a prepared plan is the right one. */
-export interface Wanted extends Pick<PlanData, "dtype" | "nan" | "accuracy">, Pick<Prepared, "way" | "residentOn" | "bound"> {
+export interface Wanted extends Pick<PlanData, "dtype" | "nan" | "accuracy">, Pick<Prepared, "way" | "residentOn"> {
   readonly chain: Chain;
   readonly shape: readonly number[];
   readonly foreign: boolean;
@@ -44,12 +42,12 @@ export class PlanCache {
 
   /** The plan for a dense input. A comparison of numbers: a key would take longer to make than a small run. */
   find(wanted: Wanted): Prepared | undefined {
-    const { chain, shape, dtype, foreign, nan, accuracy, keep, way, residentOn, bound } = wanted;
+    const { chain, shape, dtype, foreign, nan, accuracy, keep, way, residentOn } = wanted;
     for (const prepared of this.#plans) {
       if (prepared.chain.deref() !== chain) continue;
       const { fitted, plan } = prepared;
       if (plan.dtype !== dtype || (plan.placement === "foreign array") !== foreign) continue;
-      if (plan.nan !== nan || plan.accuracy !== accuracy || prepared.residentOn !== residentOn || prepared.bound !== bound) continue;
+      if (plan.nan !== nan || plan.accuracy !== accuracy || prepared.residentOn !== residentOn) continue;
       if (!isSameWay(prepared.way, way)) continue;
       if (!hasShape(fitted, shape) || !keepsSame(plan.keep, keep)) continue;
       prepared.wanted = ++this.#lookups;

@@ -29,8 +29,6 @@ export interface Task {
   readonly residentOn: string | undefined;
   /** Levels whose values are kept. */
   readonly keep: readonly boolean[];
-  /** False skips the error bound of tensor backends. */
-  readonly bound: boolean;
 }
 
 /** How it was asked to be run. */
@@ -114,10 +112,10 @@ export class Preparer {
   }
 
   #single(task: Task, name: string, way: Way, plan: PlanData): Executable {
-    const { fitted, keep, dtype, bound } = task;
+    const { fitted, keep, dtype } = task;
     if (name === "reference") return referenceExecutable(fitted, keep);
     if (!isTensorBackend(name)) return this.#wasm.prepare(fitted, strataOf(fitted), plan, dtype);
-    const onDevice = this.#devices.thread(name).prepare(fitted, keep, bound);
+    const onDevice = this.#devices.thread(name).prepare(fitted, keep);
     return guarded(onDevice, () => this.#single(task, HOME, way, this.#plan(task, HOME, way.workers)), {
       device: name,
       givenUp: () => this.#devices.givenUp(name),
@@ -130,7 +128,7 @@ export class Preparer {
   #together(task: Task, way: Way, { pieces, level, rest }: ReturnType<typeof split>): Executable {
     const last = task.fitted.levels.length - 1;
     const part = (fitted: Fitted, name: string, keep: readonly boolean[], own: Partial<Task>): Executable => {
-      const piece: Task = { ...task, fitted, keep, bound: false, residentOn: undefined, ...own };
+      const piece: Task = { ...task, fitted, keep, residentOn: undefined, ...own };
       return this.#single(piece, name, way, this.#plan(piece, name, way.workers));
     };
     const tensors = pieces.map(({ device }) => device).find(isTensorBackend) as TensorBackendName | undefined;
@@ -142,7 +140,7 @@ export class Preparer {
       level,
       rest: rest && part(rest, HOME, task.keep.slice(level + 1, last).concat(true), { dtype: "f64", foreign: true }),
       // What float32 operations may be off by is more than the kernels are: one bound holds for both.
-      bound: async (data: TypedData) => (tensors && task.bound ? this.#devices.thread(tensors).bound(task.fitted, data) : undefined),
+      bounder: tensors && this.#devices.thread(tensors).bounder(task.fitted),
     });
   }
 }

@@ -11,9 +11,16 @@ import {
   MOMENTS_WORDS,
   OVERREAD_BYTES,
   SCRATCH_BYTES,
+  SIZE_KERNELS,
 } from "../src/backends/kernels.ts";
+import { TENSOR_F32 } from "../src/reduce/bound.ts";
+import { chain } from "../src/reduce/chain.ts";
 import { ExactSum } from "../src/reduce/exact.ts";
 import { BLOCK, laneBlock } from "../src/reduce/lanes.ts";
+import { max, type Reduction, sum, weightedSum } from "../src/reduce/reductions.ts";
+import { fit } from "../src/reduce/resolve.ts";
+import { rowSizes, type SizeFamily, sizingOf } from "../src/reduce/sizes.ts";
+import { denseTree } from "../src/reduce/tree.ts";
 import type { Dtype, TypedData } from "../src/types.ts";
 import { type Random, random } from "./random.ts";
 
@@ -326,6 +333,50 @@ for (const kernel of KERNELS) {
     });
   }
 }
+
+// ---- Sizes -------------------------------------------------------------------------------------------------------------------
+
+/** A level f whose bound asks for the sizes of a family. */
+const SIZED: Readonly<Record<SizeFamily, (w: Float64Array) => Reduction>> = {
+  sizeSum: () => sum(),
+  sizeWeighted: (w) => weightedSum(w),
+  sizeSquares: (w) => weightedSum([w]),
+  sizeLargest: () => max(),
+};
+
+describe.each(SIZE_KERNELS)("%s", (family) => {
+  test.each(["f32", "f64", "i32", "i16", "i8", "u8"] as const)(
+    `${family}_%s lies within 2^-15 of the definition, and is finite only if all children are`,
+    (dtype) => {
+      const r = random(dtype.length);
+      const lengths = [...Array.from({ length: 40 }, (_, n) => n), 64, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1];
+      for (const n of lengths)
+        for (const kind of kindsOf(dtype)) {
+          const rows = [rowOf(dtype, n, kind, r), rowOf(dtype, n, kind, r), rowOf(dtype, n, kind, r)];
+          const x = joined(
+            dtype,
+            rows.map((row) => row.x),
+          );
+          const c = chain(SIZED[family](Float64Array.from({ length: n }, () => r.next() + 0.01)));
+          const sizing = sizingOf(fit(c, denseTree(c, [3, n], undefined), "propagate", "fast"), dtype, TENSOR_F32)!;
+          expect(sizing.family).toBe(family);
+          const w = put(REGION.w, sizing.weights ?? new Float32Array(0));
+          const at = put(REGION.x, x);
+          const got = withOut("sum", 3, (out) => kernels.sizes(family, dtype)(at, 3, n, w, 0, out));
+          rowSizes(sizing, x).forEach((want, row) => {
+            const near = Math.abs(got[row]! - want) <= want * 2 ** -15 + n * 2 ** -149;
+            const overflows = got[row] === inf && want > 3.4e38;
+            const fits = Number.isFinite(want)
+              ? family === "sizeLargest"
+                ? Object.is(got[row], want)
+                : near || overflows
+              : !Number.isFinite(got[row]);
+            if (!fits) throw new Error(`${n} children (${kind[0]}): ${got[row]}, not ${want}: ${Array.from(rows[row]!.x).slice(0, 20)}`);
+          });
+        }
+    },
+  );
+});
 
 // ---- More of the exact families ----------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import type { Progress, TypedData } from "../types.ts";
 export interface RunContext {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** False spares a backend that keeps no contract its error bounds. */
+  readonly errorBound?: boolean | undefined;
 }
 
 /** What one device did of a run. Times as of `performance.now()`. */

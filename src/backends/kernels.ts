@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { ExactSum } from "../reduce/exact.ts";
+import type { SizeFamily } from "../reduce/sizes.ts";
 import type { Dtype } from "../types.ts";
 
 const FLOATS: readonly Dtype[] = ["f32", "f64"];
@@ -82,6 +83,12 @@ export type DenseKernel = (
 /** Reduces rows cut by u32 offsets; child i lies at x + i·bytes, its weight at w + 8·i. */
 export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => number | undefined;
 
+/** The kernels that say how large rows are, for every dtype; reduce/sizes.ts has their definition, `rowSizes`. */
+export const SIZE_KERNELS: readonly SizeFamily[] = ["sizeSum", "sizeWeighted", "sizeSquares", "sizeLargest"];
+
+/** As a {@link DenseKernel} without scratch, but w are float32 weights: row r's start at w + 4·r·wstride. */
+export type SizeKernel = (x: number, rows: number, extent: number, w: number, wstride: number, out: number) => void;
+
 /** Bytes that a call of an exact kernel, or of `exactMoments`, needs for itself at `scratch`, 16-byte aligned. */
 export const SCRATCH_BYTES = 4096;
 
@@ -113,6 +120,7 @@ export class Kernels {
   readonly #memory: WebAssembly.Memory;
   readonly #dense: Readonly<Record<string, ByDtype<DenseKernel>>>;
   readonly #ragged: Readonly<Record<string, ByDtype<RaggedKernel>>>;
+  readonly #sizes: Readonly<Record<SizeFamily, ByDtype<SizeKernel>>>;
   readonly #firstNaN: ByDtype<(x: number, n: number) => number>;
   readonly #momentsChunks: ByDtype<(x: number, n: number, skip: number, out: number) => void>;
 
@@ -125,6 +133,10 @@ export class Kernels {
     this.#memory = memory;
     this.#dense = byFamily("dense");
     this.#ragged = byFamily("ragged");
+    this.#sizes = Object.fromEntries(SIZE_KERNELS.map((family) => [family, byDtype<SizeKernel>(family)])) as Record<
+      SizeFamily,
+      ByDtype<SizeKernel>
+    >;
     this.#firstNaN = byDtype("firstNaN");
     this.#momentsChunks = byDtype("momentsChunks");
   }
@@ -137,6 +149,11 @@ export class Kernels {
   /** The kernel of a family for rows by offsets. */
   ragged(family: Family, dtype: Dtype): RaggedKernel {
     return this.#ragged[family]![dtype];
+  }
+
+  /** The kernel of a size family for rows of equal extent. */
+  sizes(family: SizeFamily, dtype: Dtype): SizeKernel {
+    return this.#sizes[family][dtype];
   }
 
   /** The index of the first NaN of n children, or −1. */

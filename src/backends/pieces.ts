@@ -21,12 +21,12 @@ export interface CutChain {
   readonly level: number;
   /** Runs the levels above it, on its values for one output. */
   readonly rest: Executable | undefined;
-  /** An error bound for each outermost value. */
-  readonly bound: (data: TypedData) => Promise<Float64Array | undefined>;
+  /** Bounds the error of each outermost value; undefined where every piece keeps the contract. */
+  readonly bounder: { bound(data: TypedData, signal: AbortSignal | undefined): Promise<Float64Array>; close(): void } | undefined;
 }
 
 /** Makes one executable of several. */
-export function together({ pieces, level, rest, bound }: CutChain): Executable {
+export function together({ pieces, level, rest, bounder }: CutChain): Executable {
   const run = async (data: TypedData, context: RunContext): Promise<RunOutput> => {
     const started = performance.now();
     const { parts, devices, moved } = await runPieces(pieces, data, context);
@@ -34,7 +34,7 @@ export function together({ pieces, level, rest, bound }: CutChain): Executable {
     const levels = Array.from({ length: level + 1 }, (_, i) => merge(parts.map((part) => part.levels[i])));
     if (rest) levels.push(...(await runRest(rest, levels[level]!, context)));
     const aggregated = performance.now();
-    const bounds = await bound(data);
+    const bounds = context.errorBound === false ? undefined : await bounder?.bound(data, context.signal);
     return {
       levels,
       processMs: processed - started,
@@ -48,6 +48,7 @@ export function together({ pieces, level, rest, bound }: CutChain): Executable {
   const close = (): void => {
     for (const { executable } of pieces) executable.close();
     rest?.close();
+    bounder?.close();
   };
   return { runSync: undefined, run, close };
 }
@@ -64,7 +65,7 @@ async function runPieces(pieces: readonly PreparedPiece[], data: TypedData, { si
   const ended = await Promise.allSettled(
     pieces.map(async ({ device, first, last, executable }) => {
       const startedAt = performance.now();
-      const part = await executable.run(data.subarray(first, last), { signal });
+      const part = await executable.run(data.subarray(first, last), { signal, errorBound: false });
       onProgress?.({ done: ++done, total: pieces.length, unit: "parts" });
       return { part, ran: { device, leaves: last - first, startedAt, endedAt: performance.now() } };
     }),

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { errorBound } from "../reduce/bound.ts";
+import { boundOfSizes } from "../reduce/sizes.ts";
 import { carry } from "./carried.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
 import { loadTfjs, type Resident, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
@@ -27,6 +28,7 @@ async function answer(request: Request): Promise<void> {
   const { id } = request;
   try {
     backend ??= await loadTfjs(workerData as TensorBackendName);
+    if ("load" in request && request.load) programs.set(request.program, request.load);
     switch (request.kind) {
       case "open":
         return reply({ id, result: { version: backend.version, processor: backend.processor } });
@@ -34,35 +36,33 @@ async function answer(request: Request): Promise<void> {
         copies.set(request.copy, await backend.upload(request.data));
         return reply({ id, result: undefined });
       case "bound": {
-        const bounds = errorBound(request.fitted, request.data, backend.arithmetic);
-        return reply({ id, result: bounds }, [bounds.buffer as ArrayBuffer]);
+        const { fitted, sizing } = programs.get(request.program)!;
+        const { data, sizes } = request;
+        const bounds = (sizing && sizes && boundOfSizes(sizing, sizes, data)) ?? errorBound(fitted, data, backend.arithmetic);
+        return reply({ id, result: bounds }, [bounds]);
       }
-      case "run":
-        return await run(backend, request);
+      case "run": {
+        const { fitted, keep } = programs.get(request.program)!;
+        const { data, copy, clean } = request;
+        const started = performance.now();
+        const levels = await backend.run(fitted, copy === undefined ? data : copies.get(copy)!, keep, clean);
+        const result = { levels, processMs: performance.now() - started };
+        return reply(
+          { id, result },
+          levels.flatMap((level) => (level ? [level.values, level.records] : [])),
+        );
+      }
     }
   } catch (error) {
     reply({ id, error: carry(error) });
   }
 }
 
-async function run(
-  { run, arithmetic }: TensorBackend,
-  { id, program, load, data, copy }: Extract<Request, { kind: "run" }>,
-): Promise<void> {
-  if (load) programs.set(program, load);
-  const { fitted, keep, bound } = programs.get(program)!;
-  const started = performance.now();
-  const levels = await run(fitted, copy === undefined ? data : copies.get(copy)!, keep);
-  const reduced = performance.now();
-  const bounds = bound ? errorBound(fitted, data, arithmetic) : undefined;
-  const result = { levels, bounds, processMs: reduced - started, boundMs: performance.now() - reduced };
-  const buffers = [bounds, ...levels.flatMap((level) => (level ? [level.values, level.records] : []))].map((array) => array?.buffer);
-  reply(
-    { id, result },
-    [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer),
+/** Posts an answer; the memory of its arrays goes along. */
+function reply(message: Reply, arrays: readonly (Float64Array | undefined)[] = []): void {
+  const buffers = new Set(arrays.map((array) => array?.buffer));
+  port.postMessage(
+    message,
+    [...buffers].filter((buffer) => buffer instanceof ArrayBuffer),
   );
-}
-
-function reply(message: Reply, transfer: readonly ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
 }

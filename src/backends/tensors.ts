@@ -1,6 +1,7 @@
 /**
- * A tensor backend as the calling thread sees it: a thread of its own (tensor-worker.ts) that runs chains one after the other.
- * Data in shared memory is read where it lies; other data is copied once and handed over. It computes nothing itself.
+ * A tensor backend as the calling thread sees it: a thread of its own (tensor-worker.ts) that runs chains one after the other. Both
+ * read the leaves in engine memory, where other data is copied first. All that this side does with leaves is the pass of pass.ts, in
+ * slices that let the event loop turn: while it copies, or beside the operations where nothing is to be copied.
  *
  * The thread starts with the first call and does not keep Node alive while it is idle. If it is lost, the call under way fails with
  * ERR_FOURFOLD_WORKER and the next one starts another.
@@ -9,42 +10,55 @@ import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
 import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
+import { type Sizing, sizingOf } from "../reduce/sizes.ts";
+import { dtypeOf } from "../reduce/tree.ts";
 import type { TypedData } from "../types.ts";
-import type { Executable, RunOutput } from "./backend.ts";
+import type { Executable, RunContext, RunOutput } from "./backend.ts";
 import { type CarriedError, uncarry } from "./carried.ts";
-import { refuse, type TensorBackendName } from "./tfjs.ts";
+import type { Heap, Heaps } from "./memory.ts";
+import { type Passed, passOver } from "./pass.ts";
+import { arithmeticOf, refuse, type TensorBackendName } from "./tfjs.ts";
+import { finishInTurns } from "./turns.ts";
 
-/** A chain that a thread runs again and again. */
+/** A chain that a thread runs again and again, on data of one dtype. */
 export interface Program {
   readonly fitted: Fitted;
   readonly keep: readonly boolean[];
-  /** False leaves the error bound out. */
-  readonly bound: boolean;
+  /** What the error bound follows from; undefined where it must see every value. */
+  readonly sizing: Sizing | undefined;
 }
 
-/** What the calling thread posts. `load` comes with the first run of a program in a thread. */
+/** What the calling thread posts. `load` comes with the first use of a program in a thread. */
 export type Request =
   | { readonly kind: "open"; readonly id: number }
-  | ({ readonly kind: "run"; readonly id: number } & RunRequest)
-  | { readonly kind: "bound"; readonly id: number; readonly fitted: Fitted; readonly data: TypedData }
+  | {
+      readonly kind: "run";
+      readonly id: number;
+      readonly program: number;
+      readonly load: Program | undefined;
+      readonly data: TypedData;
+      /** The copy of the data on the device, where there is one. */
+      readonly copy: number | undefined;
+      /** True if no leaf is NaN; false where nobody knows. */
+      readonly clean: boolean;
+    }
+  /** Asks for the error bound of a run, from the sizes of its rows if they are known. */
+  | {
+      readonly kind: "bound";
+      readonly id: number;
+      readonly program: number;
+      readonly load: Program | undefined;
+      readonly data: TypedData;
+      readonly sizes: Float64Array | undefined;
+    }
   | { readonly kind: "upload"; readonly id: number; readonly copy: number; readonly data: TypedData }
   | { readonly kind: "forget"; readonly program: number }
   | { readonly kind: "drop"; readonly copy: number };
 
-interface RunRequest {
-  readonly program: number;
-  readonly load: Program | undefined;
-  readonly data: TypedData;
-  /** The copy of the data on the device, where there is one. */
-  readonly copy: number | undefined;
-}
-
-/** What the thread answers to each kind of request. */
-interface Results {
-  readonly open: Opened;
-  readonly run: Ran;
-  readonly bound: Float64Array;
-  readonly upload: undefined;
+/** What a run gave. */
+interface Ran {
+  readonly levels: readonly (LevelValues | undefined)[];
+  readonly processMs: number;
 }
 
 /** What is known of a backend once it is loaded. */
@@ -55,13 +69,12 @@ export interface Opened {
   readonly processor: "cpu" | "gpu";
 }
 
-/** What a run gave. */
-interface Ran {
-  readonly levels: readonly (LevelValues | undefined)[];
-  /** Undefined where it was not asked for. */
-  readonly bounds: Float64Array | undefined;
-  readonly processMs: number;
-  readonly boundMs: number;
+/** What each kind of request is answered with. */
+interface Results {
+  readonly open: Opened;
+  readonly run: Ran;
+  readonly bound: Float64Array;
+  readonly upload: undefined;
 }
 
 /** What the thread posts. */
@@ -81,14 +94,20 @@ export interface TensorThreadOptions {
 export const RUN_MS_MAX = 60_000;
 
 /** Leaves that have a copy on the device: made before the first run that reads it, and again in a thread that does not have it. */
-export interface Copy {
+interface Copy {
   readonly id: number;
   readonly data: TypedData;
+  /** The error bounds of programs that ran on it: they follow from the leaves, which the copy keeps as they are. */
+  readonly bounds: Map<number, Float64Array>;
 }
+
+/** Error bounds kept for one copy. */
+const BOUNDS_MAX = 64;
 
 /** See the head of this file. */
 export class TensorThread {
   readonly name: TensorBackendName;
+  readonly #heaps: Heaps;
   readonly #options: TensorThreadOptions;
   readonly #copies: Map<TypedData, Copy> = new Map();
   #thread: Thread | undefined;
@@ -98,20 +117,22 @@ export class TensorThread {
   #copiesMade = 0;
   #closed = false;
 
-  constructor(name: TensorBackendName, options: TensorThreadOptions = {}) {
+  /** @param heaps engine memory, where data is read */
+  constructor(name: TensorBackendName, heaps: Heaps, options: TensorThreadOptions = {}) {
     this.name = name;
+    this.#heaps = heaps;
     this.#options = options;
   }
 
   /** Starts the thread and loads the backend. @throws FourfoldError ERR_FOURFOLD_BACKEND with the command that gets it */
-  open(): Promise<Opened> {
+  async open(): Promise<Opened> {
     return this.#started().call("open", {});
   }
 
   /** Lets a tensor's leaves have a copy on the device: the first run makes it, and those that come later read it. */
   place(data: TypedData): Copy {
     this.drop(data);
-    const copy = { id: this.#copiesMade++, data };
+    const copy = { id: this.#copiesMade++, data, bounds: new Map() };
     this.#copies.set(data, copy);
     return copy;
   }
@@ -134,25 +155,35 @@ export class TensorThread {
     return this.#copies.has(data);
   }
 
-  /** A bound for each outermost value of a chain that ran in several places, this backend's arithmetic being the least exact of theirs. */
-  bound(fitted: Fitted, data: TypedData): Promise<Float64Array> {
-    return this.#inTurn(undefined, async () => {
-      const { given, transfer } = await this.#handed(data, undefined);
-      return this.#started().call("bound", { fitted, data: given }, transfer);
-    });
-  }
-
   /** A chain to be run on this backend. @throws FourfoldError ERR_FOURFOLD_ACCURACY for what tensors cannot do */
-  prepare(fitted: Fitted, keep: readonly boolean[], bound: boolean = true): Executable {
+  prepare(fitted: Fitted, keep: readonly boolean[]): Executable {
     refuse(fitted, this.name);
     const id = this.#programs++;
-    const program: Program = { fitted, keep, bound };
+    const programFor = this.#programFor(fitted, keep);
     return {
       runSync: undefined,
-      run: (data, { signal }) => this.#inTurn(signal, () => this.#run(id, program, data, signal)),
-      close: () => {
-        if (this.#thread?.programs.delete(id)) this.#thread.post({ kind: "forget", program: id });
-      },
+      run: (data, context) => this.#inTurn(context.signal, () => this.#run(id, programFor(data), data, context)),
+      close: () => this.#forget(id),
+    };
+  }
+
+  /**
+   * Bounds the values of a chain that ran in several places, of whose arithmetics this backend's is the least exact. For data of one
+   * dtype; `close` gives back what preparing took.
+   */
+  bounder(fitted: Fitted): { bound(data: TypedData, signal: AbortSignal | undefined): Promise<Float64Array>; close(): void } {
+    const id = this.#programs++;
+    const programFor = this.#programFor(fitted, []);
+    return {
+      bound: (data, signal) =>
+        this.#inTurn(signal, () =>
+          this.#withLeaves(data, async (leaves) => {
+            const program = programFor(data);
+            const passed = leaves.from || program.sizing ? await this.#pass(leaves, program.sizing, false, signal) : undefined;
+            return this.#bound(id, program, leaves.data, passed?.sizes);
+          }),
+        ),
+      close: () => this.#forget(id),
     };
   }
 
@@ -162,16 +193,61 @@ export class TensorThread {
     await this.#thread?.end(closed());
   }
 
-  async #run(id: number, program: Program, data: TypedData, signal: AbortSignal | undefined): Promise<RunOutput> {
-    const copy = this.#copies.get(data);
+  /** The program of a chain, once the dtype of its data is known. */
+  #programFor(fitted: Fitted, keep: readonly boolean[]): (data: TypedData) => Program {
+    let program: Program | undefined;
+    return (data) => {
+      program ??= { fitted, keep, sizing: sizingOf(fitted, dtypeOf(data)!, arithmeticOf(this.name)) };
+      return program;
+    };
+  }
+
+  #forget(id: number): void {
+    if (this.#thread?.programs.delete(id)) this.#thread.post({ kind: "forget", program: id });
+  }
+
+  async #run(id: number, program: Program, given: TypedData, { signal, errorBound = true }: RunContext): Promise<RunOutput> {
+    const copy = this.#copies.get(given);
     if (copy) await this.#uploaded(copy);
-    const { given, transfer } = await this.#handed(data, signal);
+    return this.#withLeaves(given, async (leaves) => {
+      const { data } = leaves;
+      const nan = program.fitted.nan !== "propagate" && copy === undefined;
+      const sizing = errorBound || nan ? program.sizing : undefined;
+      const passed = leaves.from || nan ? await this.#pass(leaves, sizing, nan, signal) : undefined;
+      const thread = this.#started();
+      const load = this.#loadOf(thread, id, program);
+      let reduced = 0;
+      const running = thread.call("run", { program: id, load, data, copy: copy?.id, clean: passed?.clean === true }).finally(() => {
+        reduced = performance.now();
+      });
+      const bounding = async (): Promise<Float64Array | undefined> => {
+        if (!errorBound) return undefined;
+        const known = copy?.bounds.get(id);
+        if (known) return known.slice();
+        const { sizes } = passed ?? (sizing ? await this.#pass(leaves, sizing, false, signal) : { sizes: undefined });
+        const bounds = await this.#bound(id, program, data, sizes);
+        if (copy) keep(copy.bounds, id, bounds.slice());
+        return bounds;
+      };
+      // Both to their ends, however they end: until then the thread reads the leaves.
+      const [ran, bounds] = await Promise.allSettled([running, bounding()]);
+      if (ran.status === "rejected") throw ran.reason;
+      if (bounds.status === "rejected") throw bounds.reason;
+      const outputMs = performance.now() - reduced;
+      return { ...ran.value, ...(bounds.value && { bounds: bounds.value }), aggregateMs: 0, outputMs };
+    });
+  }
+
+  #bound(id: number, program: Program, data: TypedData, sizes: Float64Array | undefined): Promise<Float64Array> {
     const thread = this.#started();
-    const load = thread.programs.has(id) ? undefined : program;
+    return thread.call("bound", { program: id, load: this.#loadOf(thread, id, program), data, sizes });
+  }
+
+  /** What a thread must be told of a program, if it does not know it yet. */
+  #loadOf(thread: Thread, id: number, program: Program): Program | undefined {
+    if (thread.programs.has(id)) return undefined;
     thread.programs.add(id);
-    const ran = await thread.call("run", { program: id, load, data: given, copy: copy?.id }, transfer);
-    const { levels, bounds, processMs, boundMs } = ran;
-    return { levels, processMs, aggregateMs: 0, outputMs: boundMs, ...(bounds && { bounds }) };
+    return program;
   }
 
   /** Copies leaves to the device, unless the thread that runs now has done so. */
@@ -182,11 +258,27 @@ export class TensorThread {
     thread.copies.add(id);
   }
 
-  /** Data as the thread can have it: where it lies if memory is shared, else a copy. */
-  async #handed(data: TypedData, signal: AbortSignal | undefined): Promise<{ given: TypedData; transfer: readonly ArrayBuffer[] }> {
-    if (data.buffer instanceof SharedArrayBuffer) return { given: data, transfer: [] };
-    const given = await copyOf(data, signal);
-    return { given, transfer: [given.buffer as ArrayBuffer] };
+  /** Holds leaves in engine memory while `work` lasts: those of a tensor, or room for a copy, which {@link #pass} fills. */
+  async #withLeaves<T>(given: TypedData, work: (leaves: Leaves) => Promise<T>): Promise<T> {
+    const own = this.#heaps.leavesOf(given);
+    const leaves = own ?? this.#heaps.allocateLeaves(given.byteLength);
+    leaves.hold();
+    if (own === undefined) leaves.free(); // which takes effect when the work is over
+    try {
+      const { heap, at } = leaves.block;
+      const data = own ? given : heap.view(dtypeOf(given)!, at, given.length);
+      return await work({ heap, data, from: own ? undefined : given });
+    } finally {
+      leaves.release();
+    }
+  }
+
+  #pass({ heap, data, from }: Leaves, sizing: Sizing | undefined, nan: boolean, signal: AbortSignal | undefined): Promise<Passed> {
+    const placed = { heap, at: data.byteOffset, dtype: dtypeOf(data)!, length: data.length };
+    return finishInTurns(passOver(this.#heaps, placed, { from, sizing, nan }), () => {
+      if (this.#closed) throw closed();
+      throwIfAborted(signal);
+    });
   }
 
   /**
@@ -212,6 +304,20 @@ export class TensorThread {
     if (this.#thread === undefined || this.#thread.gone) this.#thread = new Thread(this.name, this.#options);
     return this.#thread;
   }
+}
+
+/** Leaves in engine memory, and where they are still to be copied from. */
+interface Leaves {
+  readonly heap: Heap;
+  readonly data: TypedData;
+  readonly from: TypedData | undefined;
+}
+
+/** Keeps an entry, and lets the oldest go if there are too many. */
+function keep(bounds: Map<number, Float64Array>, id: number, made: Float64Array): void {
+  const [oldest] = bounds.keys();
+  if (oldest !== undefined && bounds.size >= BOUNDS_MAX) bounds.delete(oldest);
+  bounds.set(id, made);
 }
 
 interface Call {
@@ -272,14 +378,10 @@ class Thread {
   }
 
   /** Posts a request; its answer. */
-  call<K extends keyof Results>(
-    kind: K,
-    request: Omit<Extract<Request, { kind: K }>, "kind" | "id">,
-    transfer: readonly ArrayBuffer[] = [],
-  ): Promise<Results[K]> {
+  call<K extends keyof Results>(kind: K, request: Omit<Extract<Request, { kind: K }>, "kind" | "id">): Promise<Results[K]> {
     return new Promise((resolve, reject) => {
       const id = this.#ids++;
-      this.post({ ...request, kind, id } as unknown as Request, transfer);
+      this.post({ ...request, kind, id } as unknown as Request);
       // Loading a library is not a run: it may take as long as it takes.
       const deadline = kind === "open" ? undefined : setTimeout(() => this.#giveUp(), this.#runMsMax);
       this.#calls.set(id, { resolve, reject, deadline });
@@ -309,31 +411,14 @@ class Thread {
     this.#calls.clear();
   }
 
-  post(request: Request, transfer: readonly ArrayBuffer[] = []): void {
-    this.#worker.postMessage(request, transfer);
+  post(request: Request): void {
+    this.#worker.postMessage(request);
   }
 
   async end(error: Error): Promise<void> {
     this.#ending = error;
     await this.#worker.terminate();
   }
-}
-
-/** Bytes copied before the event loop may turn: about a millisecond. */
-const SLICE_BYTES = 4 << 20;
-
-/** A copy that can be handed to the thread, made in slices that let the event loop turn. */
-async function copyOf(data: TypedData, signal: AbortSignal | undefined): Promise<TypedData> {
-  // A Buffer is a Uint8Array, but its constructor makes no array.
-  const Kind = (data instanceof Uint8Array ? Uint8Array : data.constructor) as new (length: number) => TypedData;
-  const copy = new Kind(data.length);
-  const slice = SLICE_BYTES / data.BYTES_PER_ELEMENT;
-  for (let start = 0; start < data.length; start += slice) {
-    if (start > 0) await new Promise((next) => setImmediate(next));
-    throwIfAborted(signal);
-    copy.set(data.subarray(start, start + slice), start);
-  }
-  return copy;
 }
 
 function lost(name: string, cause: unknown): FourfoldError {

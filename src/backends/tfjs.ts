@@ -77,10 +77,10 @@ export interface TensorBackend {
   /** How it rounds, for the bound of its results. */
   readonly arithmetic: Arithmetic;
   /**
-   * Runs a chain. `keep` says which levels are wanted; the outermost always is.
+   * Runs a chain. `keep` says which levels are wanted; the outermost always is. `clean` says that no leaf is NaN, which spares a look.
    * @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in; ERR_FOURFOLD_NAN under `nan: "error"`
    */
-  run(fitted: Fitted, data: TypedData | Resident, keep: readonly boolean[]): Promise<readonly (LevelValues | undefined)[]>;
+  run(fitted: Fitted, data: TypedData | Resident, keep: readonly boolean[], clean?: boolean): Promise<readonly (LevelValues | undefined)[]>;
   /** Copies leaves to the device. Give them back with `dispose()`. */
   upload(data: TypedData): Promise<Resident>;
 }
@@ -222,15 +222,20 @@ export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"):
       const tensor = onBackend(tf, backend, () => uploaded(tf, data));
       return { leaves: data.length, tensor, firstNan: findNan(data), dispose: () => tensor.dispose() };
     },
-    run: async (fitted, data, keep) => {
+    run: async (fitted, data, keep, clean = false) => {
       refuse(fitted, name);
-      const hasNan = fitted.nan === "propagate" ? undefined : hasNanIn(data, fitted.nan);
+      const hasNan = clean ? false : fitted.nan === "propagate" ? undefined : hasNanIn(data, fitted.nan);
       return readLevels(
         fitted,
         onBackend(tf, backend, () => buildLevels(tf, fitted, data, keep, hasNan)),
       );
     },
   };
+}
+
+/** How a backend rounds. */
+export function arithmeticOf(name: TensorBackendName): Arithmetic {
+  return DEVICES[name].arithmetic;
 }
 
 /** Refuses what tensors cannot do. @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in */

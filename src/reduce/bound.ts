@@ -50,7 +50,7 @@ export const CONTRACT_F64: Arithmetic = {
 const CENTRE: Arithmetic = { ...CONTRACT_F64, order: "any" };
 
 /** Roundings charged for a division: one in IEEE arithmetic; graphics hardware may be off by 2.5 units in the last place. */
-const DIVISION = { any: 6, contract: 1 } as const;
+export const DIVISION = { any: 6, contract: 1 } as const;
 
 /** One level's nodes: the ball [centre ± radius] holds v*, and |computed − v*| ≤ error. Plane r of node n stands at r · nodes + n. */
 interface Balls {
@@ -508,16 +508,16 @@ function setCount(ball: Ball, n: number, arithmetic: Arithmetic): void {
 }
 
 /** γ_k = k·u / (1 − k·u): k roundings in a row change a value by at most this, relatively (Higham, 2002, lemma 3.1). */
-function gamma(k: number, unit: number): number {
+export function gamma(k: number, unit: number): number {
   return k * unit < 0.5 ? (k * unit * (1 + 2 ** -50)) / (1 - k * unit) : Number.POSITIVE_INFINITY;
 }
 
 /** An upper bound of a float64 sum of n products of numbers ≥ 0, with room for a few more operations. */
-function up(x: number, n: number): number {
+export function up(x: number, n: number): number {
   return x * (1 + (n + 16) * 2 ** -52) + (n + 16) * 2 ** -1072;
 }
 
 /** A lower bound of a difference that was rounded. */
-function down(x: number): number {
+export function down(x: number): number {
   return x > 0 ? x * (1 - 2 ** -50) : x;
 }

@@ -24,7 +24,8 @@ import {
   weightedSum,
 } from "../../src/reduce/reductions.ts";
 import { type Fitted, fit } from "../../src/reduce/resolve.ts";
-import { denseTree, type Offsets, raggedTree } from "../../src/reduce/tree.ts";
+import { boundOfSizes, rowSizes, sizingOf } from "../../src/reduce/sizes.ts";
+import { denseTree, dtypeOf, type Offsets, raggedTree } from "../../src/reduce/tree.ts";
 import type { NanPolicy, TypedData } from "../../src/types.ts";
 import { randomCase, randomFrom, valuesOf } from "../reduce/cases.ts";
 import { compare, distance, real, realChain, round } from "../reduce/real.ts";
@@ -89,14 +90,23 @@ export function tensorSuite(name: TensorBackendName): void {
     test("for random chains: every reduction, weight form, dtype, NaN policy, dense and ragged, hard values", LONG, async () => {
       const broken: string[] = [];
       let cases = 0;
+      let sized = 0;
       let infinite = 0;
       for (let seed = 0; seed < CHAINS; seed++) {
         const { title, fitted, data } = randomCase(seed);
         const v = (await backend.run(fitted, data, [])).at(-1)!.values;
         const bounds = errorBound(fitted, data, backend.arithmetic);
+        const sizing = sizingOf(fitted, dtypeOf(data)!, backend.arithmetic);
+        const bySizes = sizing && boundOfSizes(sizing, rowSizes(sizing, data), data);
+        if (bySizes) sized++;
         let finite = false;
         realChain(fitted, data).forEach((exact, i) => {
           const e = bounds[i]!;
+          if (bySizes && Number.isFinite(bySizes[i]))
+            if (typeof exact === "string" || !Number.isFinite(v[i]) || compare(distance(v[i]!, exact), real(bySizes[i]!)) > 0)
+              broken.push(
+                `${title}: value ${v[i]}, v* ${typeof exact === "string" ? exact : round(exact)}, bound from sizes ${bySizes[i]}`,
+              );
           if (typeof exact === "string") {
             if (Number.isFinite(e) && !(exact === "missing" && e === 0 && v[i] === 0)) broken.push(`${title}: no v*, bound ${e}`);
           } else if (!Number.isFinite(e)) infinite++;
@@ -111,6 +121,7 @@ export function tensorSuite(name: TensorBackendName): void {
       }
       expect(broken).toEqual([]);
       expect(cases).toBeGreaterThan(CHAINS / 3);
+      expect(sized).toBeGreaterThan(CHAINS / 6);
       expect(infinite).toBeLessThan(cases / 5);
     });
 

@@ -1,6 +1,8 @@
 // A tensor backend's thread: what it computes is what the adapter computes, the caller's event loop stays free, and no end of a
 // thread or a call leaves another one behind. These tests use the built package, as its threads do.
 import { describe, expect, test } from "vitest";
+import { loadKernelModule } from "../../src/backends/kernels.ts";
+import { Heaps } from "../../src/backends/memory.ts";
 import { TensorThread } from "../../src/backends/tensors.ts";
 import { loadTfjs, type TensorBackendName } from "../../src/backends/tfjs.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
@@ -8,7 +10,8 @@ import { errorBound } from "../../src/reduce/bound.ts";
 import { chain } from "../../src/reduce/chain.ts";
 import { defineReduction, max, mean, sum, weightedSum } from "../../src/reduce/reductions.ts";
 import { type Fitted, fit } from "../../src/reduce/resolve.ts";
-import { denseTree } from "../../src/reduce/tree.ts";
+import { boundOfSizes, rowSizes, sizingOf } from "../../src/reduce/sizes.ts";
+import { denseTree, dtypeOf } from "../../src/reduce/tree.ts";
 import { outputOf, ROOT, runNode } from "../child.ts";
 import { failing, hex } from "../failing.ts";
 import { randomCase } from "../reduce/cases.ts";
@@ -18,6 +21,14 @@ const summed = (n: number): Fitted => {
   const c = chain(sum());
   return fit(c, denseTree(c, [n], undefined), "propagate", "fast");
 };
+
+const heapsOf = (): Heaps =>
+  new Heaps(
+    loadKernelModule(),
+    2 ** 30,
+    () => undefined,
+    () => false,
+  );
 
 const tensorflow = await absence("tensorflow");
 const BACKENDS: readonly (readonly [TensorBackendName, string, string | undefined])[] = [
@@ -36,9 +47,11 @@ for (const [name, note, absent] of BACKENDS)
       }
     }
 
-    test("values, kept levels and bounds have the bits of the adapter and of the bound, run on this thread", async () => {
+    test("values and kept levels have the bits of the adapter, run on this thread, and bounds are those of sizes where they tell", async () => {
       const here = await loadTfjs(name);
-      const thread = new TensorThread(name);
+      let sized = 0;
+      const heaps = heapsOf();
+      const thread = new TensorThread(name, heaps);
       try {
         for (let seed = 0; seed < 200; seed++) {
           const { title, fitted, data } = randomCase(seed);
@@ -55,8 +68,21 @@ for (const [name, note, absent] of BACKENDS)
             there.levels.map((level) => level?.records),
             title,
           ).toEqual(expected.map((level) => level?.records));
-          expect(hex(there.bounds!), title).toEqual(hex(errorBound(fitted, data, here.arithmetic)));
+          const sizing = sizingOf(fitted, dtypeOf(data)!, here.arithmetic);
+          const bounds = sizing && boundOfSizes(sizing, rowSizes(sizing, data), data);
+          if (bounds === undefined) expect(hex(there.bounds!), title).toEqual(hex(errorBound(fitted, data, here.arithmetic)));
+          else {
+            sized++;
+            // Kernels add in float32.
+            const ratios = Array.from(bounds, (bound, i) => (Object.is(bound, there.bounds![i]) ? 1 : there.bounds![i]! / bound));
+            expect(
+              ratios.filter((ratio) => !(Math.abs(ratio - 1) < 2 ** -14)),
+              title,
+            ).toEqual([]);
+          }
         }
+        expect(sized).toBeGreaterThan(30);
+        expect(heaps.bytesUsed).toBe(0);
       } finally {
         await thread.close();
       }
@@ -75,6 +101,42 @@ for (const [name, note, absent] of BACKENDS)
           expect([there.value, elsewhere.value, there.plan.backend, there.errorBound!]).toEqual([14, 14, name, expect.any(Number)]);
           expect(Array.from(own)).toEqual([1, 2, 3, 3, 2, 1]);
         }
+      }));
+
+    test("errorBound: false spares the bound, for a run and for a plan", () =>
+      withEngine(async (engine) => {
+        const c = chain(weightedSum([1, 2, 3]), max());
+        const x = engine.tensor([2, 3], "f32");
+        for (const nan of ["propagate", "skip"] as const) {
+          const without = await engine.run(c, x, { errorBound: false, nan });
+          expect([without.value, without.errorBound]).toEqual([0, undefined]);
+          expect((await engine.run(c, x, { nan })).errorBound).toBeGreaterThan(0);
+        }
+        expect((await engine.plan(c, { shape: [2, 3], dtype: "f32", errorBound: false }).run(x)).errorBound).toBeUndefined();
+      }));
+
+    test("rows that come in pieces are measured whole, and the first NaN is named", () =>
+      withEngine(async (engine) => {
+        const n = 300_000; // more than one piece of the pass
+        const data = Float32Array.from({ length: n }, (_, i) => (i % 1000) - 500);
+        const offsets = [[0, 0, 1, 100_000, 100_001, 250_000, 250_000, n]];
+        const whole = await engine.run(chain(sum()), { data, offsets });
+        const own = engine.tensor([n], "f32");
+        own.data.set(data);
+        for (let row = 0; row + 1 < offsets[0]!.length; row++) {
+          const part = own.data.subarray(offsets[0]![row], offsets[0]![row + 1]);
+          const fitted = summed(part.length);
+          const least = errorBound(fitted, part, (await loadTfjs(name)).arithmetic)[0]!;
+          expect(whole.errorBounds![row]!).toBeGreaterThanOrEqual(least * (1 - 2 ** -12));
+          expect(whole.errorBounds![row]!).toBeLessThan(Number.POSITIVE_INFINITY);
+        }
+        data[200_000] = Number.NaN;
+        data[290_000] = Number.NaN;
+        const error = await failing(() => engine.run(chain(sum()), { data, offsets }, { nan: "error" }));
+        expect([error.code, error.at]).toEqual(["ERR_FOURFOLD_NAN", { level: "f", index: 200_000 }]);
+        const kept = await engine.run(chain(sum()), { data, offsets }, { nan: "skip" });
+        expect(kept.errorBounds!.every(Number.isFinite)).toBe(true);
+        expect((await engine.run(chain(sum()), { data, offsets })).errorBounds![4]).toBeNaN();
       }));
 
     test("the event loop turns while operations and the bound are computed", () =>
@@ -143,7 +205,7 @@ describe("a thread that is lost", () => {
     [1, /exited with status 7/],
     [2, /thrown by the thread/],
   ])("fails the run that it had, with its cause, and is replaced for the next one (%i)", async (how, cause) => {
-    const thread = new TensorThread("tensorflow", { workerUrl: fixture });
+    const thread = new TensorThread("tensorflow", heapsOf(), { workerUrl: fixture });
     try {
       const executable = thread.prepare(summed(1), [true]);
       expect((await executable.run(Float64Array.of(5), {})).levels[0]!.values).toEqual(Float64Array.of(5));
@@ -158,7 +220,7 @@ describe("a thread that is lost", () => {
   });
 
   test("that was closed starts no other", async () => {
-    const thread = new TensorThread("tensorflow", { workerUrl: fixture });
+    const thread = new TensorThread("tensorflow", heapsOf(), { workerUrl: fixture });
     const executable = thread.prepare(summed(1), [true]);
     await thread.close();
     expect((await failing(() => executable.run(Float64Array.of(5), {}))).code).toBe("ERR_FOURFOLD_CLOSED");
