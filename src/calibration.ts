@@ -80,8 +80,14 @@ function ownVersion(): string {
   return (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
 }
 
-/** Runs a chain on the device that is measured, `rounds` times on the same leaves. Resolves to the milliseconds of each. */
-export type TimedRuns = (c: Chain, leaves: Leaves, rounds: number) => Promise<number[]>;
+/** Runs a chain on the device that is measured, again and again on the same leaves. Resolves to the milliseconds of each run. */
+export type TimedRuns = (c: Chain, leaves: Leaves, effort: Effort) => Promise<number[]>;
+
+/** When enough runs were timed: at so many, or when they took so long together. */
+export interface Effort {
+  readonly runsMax: number;
+  readonly msMax: number;
+}
 
 /** What is reduced. */
 export interface Leaves {
@@ -94,10 +100,10 @@ export interface Leaves {
 const LEAVES = { least: 2 ** 18, most: 2 ** 23, runMsMin: 10 } as const;
 
 /**
- * Timed runs of a kind, of which the shortest counts: other work only makes runs longer, and rates are differences, which one longer run
+ * How often a kind is run. The shortest run counts: other work only makes runs longer, and rates are differences, which one longer run
  * would spoil. One more comes first, for what is compiled and placed once in a plan's life.
  */
-const ROUNDS = 5;
+const EFFORT: Effort = { runsMax: 6, msMax: 300 };
 
 /** Rows of the long and of the short kind, and outputs of the matrix. */
 const [LONG, SHORT, OUTPUTS] = [1024, 8, 16];
@@ -108,8 +114,8 @@ const [LONG, SHORT, OUTPUTS] = [1024, 8, 16];
  */
 export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promise<Rates> {
   const shortest = async (c: Chain, given: Leaves): Promise<number> => {
-    const [, ...taken] = await time(c, given, 1 + ROUNDS);
-    return Math.min(...taken);
+    const [first, ...taken] = await time(c, given, EFFORT);
+    return Math.min(...(taken.length > 0 ? taken : [first!]));
   };
   const rows = (n: number, extent: number, dtype: Dtype = "f32", where: Leaves["where"] = "engine memory"): Leaves => ({
     shape: [n / extent, extent],

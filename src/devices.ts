@@ -10,6 +10,7 @@ import type { TensorBackendName } from "./backends/tfjs.ts";
 import {
   type Calibration,
   calibrationFile,
+  type Effort,
   type Leaves,
   type Measured,
   measure,
@@ -29,7 +30,7 @@ const FAULTS_MAX = 3;
 const MEASURE_MS_MAX = 60_000;
 
 /** Timed runs on a device, for {@link measure}. */
-export type TimedRunsOn = (device: string, c: Chain, leaves: Leaves, rounds: number, signal: AbortSignal) => Promise<number[]>;
+export type TimedRunsOn = (device: string, c: Chain, leaves: Leaves, effort: Effort, signal: AbortSignal) => Promise<number[]>;
 
 /** What the devices of one engine are made from. */
 export interface DevicesOptions {
@@ -156,7 +157,7 @@ export class Devices {
     const atHome = name === HOME;
     const { processor } = atHome ? { processor: "cpu" } : await this.thread(name).open();
     const leaves = atHome ? "given" : "f32";
-    const rates = await measure((c, given, rounds) => time(name, c, given, rounds, signal), leaves);
+    const rates = await measure((c, given, effort) => time(name, c, given, effort, signal), leaves);
     // A library holds the leaves once more, beside the engine's memory; a GPU's own memory cannot be asked for.
     const memoryBytesMax = atHome ? this.#options.memoryBytesMax : Math.floor(totalmem() / 2);
     return { name, versions, measuredAt: new Date().toISOString(), processor, memoryBytesMax, leaves, rates };

@@ -579,7 +579,7 @@ export class Engine {
       return x.data;
     };
     try {
-      await this.#devices.measure(async (name, chain, { shape, dtype, where }, rounds, signal) => {
+      await this.#devices.measure(async (name, chain, { shape, dtype, where }, { runsMax, msMax }, signal) => {
         const backend = name as TensorBackendName;
         const device = where === "device" ? backend : undefined;
         const data = where === "foreign array" ? sample(shape, dtype, device).slice() : sample(shape, dtype, device);
@@ -588,7 +588,8 @@ export class Engine {
         const { executable } = this.#make(asked, { backend }, false);
         const taken: number[] = [];
         try {
-          for (let round = 0; round < rounds; round++) {
+          const until = performance.now() + msMax;
+          for (let run = 0; run < runsMax && (run === 0 || performance.now() < until); run++) {
             const started = performance.now();
             const { moved } = await executable.run(data, { signal });
             if (moved) throw new Error(moved[0]!.reason);
