@@ -71,9 +71,9 @@ export function writeCalibration(file: string, calibration: Calibration): boolea
 
 function isMeasured(device: Measured): boolean {
   const { rates } = device;
-  const numbers = [rates.fixedMs, rates.nsPerByte, rates.nsPerNode, rates.convertNsPerLeaf, device.memoryBytesMax];
-  numbers.push(...Object.values(rates.nsPerOperation), ...Object.values(rates.moveNsPerByte));
-  return numbers.length === 11 && numbers.every((n) => Number.isFinite(n) && n >= 0);
+  const numbers = [rates.fixedMs, rates.nsPerByte, rates.convertNsPerLeaf, device.memoryBytesMax];
+  for (const table of [rates.nsPerOperation, rates.nsPerNode, rates.moveNsPerByte]) numbers.push(...Object.values(table));
+  return numbers.length === 14 && numbers.every((n) => Number.isFinite(n) && n >= 0);
 }
 
 function ownVersion(): string {
@@ -105,8 +105,11 @@ const LEAVES = { least: 2 ** 18, most: 2 ** 23, runMsMin: 10 } as const;
  */
 const EFFORT: Effort = { runsMax: 6, msMax: 300 };
 
-/** Rows of the long and of the short kind, and outputs of the matrix. */
-const [LONG, SHORT, OUTPUTS] = [1024, 8, 16];
+/** Children of the long rows and of the short ones. */
+const [LONG, SHORT] = [1024, 8];
+
+/** Outputs of the matrix; it gets as many fewer leaves, down to the least. */
+const OUTPUTS = 64;
 
 /**
  * Measures a device: runs of different shapes, placements and reductions, whose differences are the rates. About a second on a CPU.
@@ -125,51 +128,50 @@ export async function measure(time: TimedRuns, leaves: Device["leaves"]): Promis
   const sums = chain(sum(), sum());
   const fixedMs = await shortest(sums, rows(16, 16));
   let n: number = LEAVES.least;
-  let long = await shortest(sums, rows(n, LONG));
-  while (n < LEAVES.most && long < LEAVES.runMsMin) {
-    n *= 8;
-    n = Math.min(n, LEAVES.most);
-    long = await shortest(sums, rows(n, LONG));
-  }
-  const short = await shortest(sums, rows(n, SHORT));
-  const nsPerNode = rate(short - long, n / SHORT - n / LONG);
-  /** Nanoseconds for a leaf in rows of the long kind, beside the start and the nodes. */
-  const perLeaf = (ms: number, outputs: number = 1): number => Math.max(0, rate(ms - fixedMs, n) - (outputs * nsPerNode) / LONG);
-  const plain = perLeaf(long);
-  const foreign = perLeaf(await shortest(sums, rows(n, LONG, "f32", "foreign array")));
-  const extreme = perLeaf(await shortest(chain(max(), sum()), rows(n, LONG)));
-  const spread = perLeaf(await shortest(chain(variance(), sum()), rows(n, LONG)));
-  const weights = Array.from({ length: OUTPUTS }, (_, r) => new Float64Array(LONG).fill(1 + r / 8));
-  const matrix = perLeaf(await shortest(chain(weightedSum(weights), sum()), rows(n, LONG)), OUTPUTS);
+  while (n < LEAVES.most && (await shortest(sums, rows(n, LONG))) < LEAVES.runMsMin) n = Math.min(8 * n, LEAVES.most);
+
+  /** What a kernel takes for a leaf, in rows of the long kind, and for a node: rows of the short kind have so many more. */
+  const kernel = async (make: (extent: number) => Chain, leaves: number): Promise<{ readonly leaf: number; readonly node: number }> => {
+    const long = await shortest(make(LONG), rows(leaves, LONG));
+    const short = await shortest(make(SHORT), rows(leaves, SHORT));
+    const node = rate(short - long, leaves / SHORT - leaves / LONG);
+    return { leaf: Math.max(0, rate(long - fixedMs, leaves) - node / LONG), node };
+  };
+  const matrixOf = (extent: number): Float64Array[] => Array.from({ length: OUTPUTS }, (_, r) => new Float64Array(extent).fill(1 + r / 8));
+  const plain = await kernel(() => sums, n);
+  const extreme = await kernel(() => chain(max(), sum()), n);
+  const spread = await kernel(() => chain(variance(), sum()), n);
+  const matrix = await kernel((extent) => chain(weightedSum(matrixOf(extent)), sum()), Math.max(LEAVES.least, n / OUTPUTS));
+  const nsPerNode = { sum: plain.node, extreme: extreme.node, variance: spread.node, matrix: matrix.node / OUTPUTS };
+  /** Nanoseconds for a leaf of a sum, of another dtype or in another place. */
+  const leafOf = async (dtype: Dtype, where?: Leaves["where"]): Promise<number> =>
+    Math.max(0, rate((await shortest(sums, rows(n, LONG, dtype, where))) - fixedMs, n) - plain.node / LONG);
+  const foreign = await leafOf("f32", "foreign array");
+
   if (leaves === "f32") {
-    const resident = Math.min(plain, perLeaf(await shortest(sums, rows(n, LONG, "f32", "device"))));
-    const wide = perLeaf(await shortest(sums, rows(n, LONG, "f64")));
-    const move = (plain - resident) / 4;
-    const own = (ns: number): number => Math.max(0, ns - plain);
+    const resident = Math.min(plain.leaf, await leafOf("f32", "device"));
+    const wide = await leafOf("f64");
+    const move = (plain.leaf - resident) / 4;
+    const own = (ns: number): number => Math.max(0, ns - plain.leaf);
     return {
       fixedMs,
       nsPerByte: resident / 4,
-      nsPerOperation: { sum: 0, extreme: own(extreme), variance: own(spread), matrix: own(matrix) / OUTPUTS },
+      nsPerOperation: { sum: 0, extreme: own(extreme.leaf), variance: own(spread.leaf), matrix: own(matrix.leaf) / OUTPUTS },
       nsPerNode,
       moveNsPerByte: { "engine memory": move, "foreign array": Math.max(move, (foreign - resident) / 4) },
       convertNsPerLeaf: Math.max(0, wide - resident - 8 * move),
     };
   }
   // Bytes and operations told apart: leaves of one byte need as many operations.
-  const narrow = Math.min(plain, perLeaf(await shortest(sums, rows(n, LONG, "u8"))));
-  const nsPerByte = (plain - narrow) / 3;
-  const operation = (ns: number): number => Math.max(0, ns - 4 * nsPerByte);
+  const narrow = Math.min(plain.leaf, await leafOf("u8"));
+  const nsPerByte = (plain.leaf - narrow) / 3;
+  const own = (ns: number): number => Math.max(0, ns - 4 * nsPerByte);
   return {
     fixedMs,
     nsPerByte,
-    nsPerOperation: {
-      sum: operation(plain),
-      extreme: operation(extreme),
-      variance: operation(spread),
-      matrix: operation(matrix) / OUTPUTS,
-    },
+    nsPerOperation: { sum: own(plain.leaf), extreme: own(extreme.leaf), variance: own(spread.leaf), matrix: own(matrix.leaf) / OUTPUTS },
     nsPerNode,
-    moveNsPerByte: { "engine memory": 0, "foreign array": Math.max(0, (foreign - plain) / 4) },
+    moveNsPerByte: { "engine memory": 0, "foreign array": Math.max(0, (foreign - plain.leaf) / 4) },
     convertNsPerLeaf: 0,
   };
 }

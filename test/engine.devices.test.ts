@@ -65,7 +65,7 @@ const NOTHING: Rates = {
   fixedMs: 0,
   nsPerByte: 0,
   nsPerOperation: { sum: 0, extreme: 0, variance: 0, matrix: 0 },
-  nsPerNode: 0,
+  nsPerNode: { sum: 0, extreme: 0, variance: 0, matrix: 0 },
   moveNsPerByte: { "engine memory": 0, "foreign array": 0 },
   convertNsPerLeaf: 0,
 };

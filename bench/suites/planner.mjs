@@ -6,8 +6,6 @@ import { chain, createEngine, max, mean, sum, variance, weightedSum } from "../.
 import { fillData, fillWeights } from "../harness/ground.mjs";
 import { check } from "../harness/report.mjs";
 
-const DEVICES = ["tensorflow", "webgpu"];
-
 /** A choice within this factor of the best single device counts as good. */
 const GOOD = 1.15;
 
@@ -46,7 +44,7 @@ export default async function plannerSuite({ quick }) {
   const folder = mkdtempSync(join(tmpdir(), "fourfold-planner-"));
   const before = process.env.FOURFOLD_CALIBRATION;
   process.env.FOURFOLD_CALIBRATION = join(folder, "calibration.json");
-  const engine = await createEngine({ devices: DEVICES });
+  const engine = await createEngine();
   try {
     const { devices, failed } = await engine.calibrate();
     const names = devices.map(({ name }) => name);

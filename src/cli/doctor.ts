@@ -182,13 +182,17 @@ function inWords({ fourfold, node, platform, memory, wasm, backends, tables, cal
 function ratesInWords({ rates }: Measured): string {
   const ns = (value: number): string => `${Number(value.toPrecision(3))} ns`;
   const { fixedMs, nsPerByte, nsPerOperation, nsPerNode, moveNsPerByte, convertNsPerLeaf } = rates;
-  const operations = Object.entries(nsPerOperation).map(([kernel, value]) => `${kernel} ${ns(value)}`);
+  const kernels = (table: Readonly<Record<string, number>>): string =>
+    Object.entries(table)
+      .map(([kernel, value]) => `${kernel} ${ns(value)}`)
+      .join(", ");
   const moves = Object.entries(moveNsPerByte).map(
     ([place, value]) => `${ns(value)} out of a${place === "engine memory" ? "n engine's memory" : " plain array"}`,
   );
   return [
-    `a run ${Number(fixedMs.toPrecision(3))} ms, a byte read ${ns(nsPerByte)}, a row ${ns(nsPerNode)}`,
-    `an operation: ${operations.join(", ")}`,
+    `a run ${Number(fixedMs.toPrecision(3))} ms, a byte read ${ns(nsPerByte)}`,
+    `an operation: ${kernels(nsPerOperation)}`,
+    `a node: ${kernels(nsPerNode)}`,
     `a byte moved there: ${moves.join(", ")}; a leaf converted: ${ns(convertNsPerLeaf)}`,
   ].join("\n");
 }

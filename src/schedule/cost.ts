@@ -19,8 +19,8 @@ export interface Rates {
   readonly nsPerByte: number;
   /** A multiply and add, a comparison, a deviation squared: one for each child, for each output of a matrix. */
   readonly nsPerOperation: Readonly<Record<Kernel, number>>;
-  /** A node: what rows cost beside their children. */
-  readonly nsPerNode: number;
+  /** A node, for each output of a matrix: what it costs beside its children. */
+  readonly nsPerNode: Readonly<Record<Kernel, number>>;
   /** Bringing a byte of leaves to the device: out of a plain array, or out of engine memory. What is resident there costs nothing. */
   readonly moveNsPerByte: Readonly<Record<Placement, number>>;
   /** Making a leaf a value of the device: another dtype, a place in padded rows. 0 for a device that reads leaves as they are. */
@@ -52,21 +52,22 @@ export interface Work {
   /** True if the leaves are float32 in rows of one length, which a device with float32 leaves takes as they are. */
   readonly plain: boolean;
   readonly operations: Readonly<Record<Kernel, number>>;
-  readonly nodes: number;
+  readonly nodes: Readonly<Record<Kernel, number>>;
 }
 
 /** The work of a fitted chain. */
 export function workOf(fitted: Fitted, dtype: string, bytesPerLeaf: number, placement: Placement, residentOn?: string): Work {
   const operations = { sum: 0, extreme: 0, variance: 0, matrix: 0 };
+  const nodes = { ...operations };
   let planes = 1;
-  let nodes = 0;
   for (const level of fitted.levels) {
     const { weights } = level;
     const outputs = weights.form === "matrix" ? weights.rows : planes;
     const kind = builtIn(level);
     const sums = kind === "weightedMean" ? 2 : 1;
-    operations[weights.form === "matrix" ? "matrix" : kernelOf(kind)] += sums * level.children * outputs;
-    nodes += level.nodes * outputs;
+    const kernel = weights.form === "matrix" ? "matrix" : kernelOf(kind);
+    operations[kernel] += sums * level.children * outputs;
+    nodes[kernel] += level.nodes * outputs;
     planes = outputs;
   }
   const plain = dtype === "f32" && fitted.levels.every(({ extent }) => extent !== undefined);
@@ -92,9 +93,9 @@ export function costOf(work: Work, device: Device): Cost {
   const readBytes = device.leaves === "f32" ? 4 * work.leaves : givenBytes;
   const moved = resident ? 0 : givenBytes * rates.moveNsPerByte[work.placement];
   const converted = resident || work.plain ? 0 : work.leaves * rates.convertNsPerLeaf;
-  const computed = KERNELS.reduce((ns, kernel) => ns + work.operations[kernel] * rates.nsPerOperation[kernel], 0);
-  return {
-    fixedMs: rates.fixedMs,
-    shareMs: (moved + converted + computed + readBytes * rates.nsPerByte + work.nodes * rates.nsPerNode) / 1e6,
-  };
+  const computed = KERNELS.reduce(
+    (ns, kernel) => ns + work.operations[kernel] * rates.nsPerOperation[kernel] + work.nodes[kernel] * rates.nsPerNode[kernel],
+    0,
+  );
+  return { fixedMs: rates.fixedMs, shareMs: (moved + converted + computed + readBytes * rates.nsPerByte) / 1e6 };
 }

@@ -18,7 +18,7 @@ const wasm: Device = {
     fixedMs: 0.01,
     nsPerByte: 0.1,
     nsPerOperation: { sum: 0, extreme: 0, variance: 1, matrix: 0.1 },
-    nsPerNode: 1,
+    nsPerNode: { sum: 1, extreme: 1, variance: 1, matrix: 1 },
     moveNsPerByte: { "engine memory": 0, "foreign array": 0.2 },
     convertNsPerLeaf: 0,
   },
@@ -34,7 +34,7 @@ const gpu: Device = {
     fixedMs: 1,
     nsPerByte: 0.001,
     nsPerOperation: { sum: 0, extreme: 0, variance: 0.001, matrix: 0.0002 },
-    nsPerNode: 0.001,
+    nsPerNode: { sum: 0.001, extreme: 0.001, variance: 0.001, matrix: 0.001 },
     moveNsPerByte: { "engine memory": 0.08, "foreign array": 0.28 },
     convertNsPerLeaf: 2,
   },
@@ -50,7 +50,7 @@ const tensorflow: Device = {
     ...gpu.rates,
     nsPerByte: 0.11,
     nsPerOperation: { sum: 0, extreme: 0.1, variance: 2, matrix: 0.02 },
-    nsPerNode: 1,
+    nsPerNode: { sum: 1, extreme: 1, variance: 1, matrix: 1 },
     moveNsPerByte: { "engine memory": 0, "foreign array": 0.3 },
   },
 };
@@ -83,7 +83,7 @@ describe("the work of a chain", () => {
       residentOn: undefined,
       plain: false,
       operations: { extreme: 4096, matrix: 3 * 128, sum: 2 * 3 * 8, variance: 3 * 4 },
-      nodes: 128 + 3 * 8 + 3 * 4 + 3,
+      nodes: { extreme: 128, matrix: 3 * 8, sum: 3 * 4, variance: 3 },
     });
   });
 
