@@ -2,7 +2,6 @@
  * What the devices of this machine were measured at: a file for each machine and set of versions, and the runs that measure.
  * It chooses nothing: the cost model (schedule/cost.ts) reads the rates.
  */
-import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -33,13 +32,16 @@ const FORMAT = 1;
  * The file for this machine, this version of Fourfold and this number of workers: `FOURFOLD_CALIBRATION` if it is set, else below
  * the user's cache folder. Undefined if `FOURFOLD_CALIBRATION` is `off`: then nothing is measured, and `auto` is the wasm kernels.
  */
-export function calibrationFile(workers: number, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function calibrationFile(workers: number, env: Readonly<Record<string, string | undefined>> = process.env): string | undefined {
   const named = env["FOURFOLD_CALIBRATION"];
   if (named !== undefined && named !== "") return named === "off" ? undefined : named;
-  const machine = [FORMAT, ownVersion(), process.version, cpus()[0]?.model, availableParallelism(), workers].join("|");
-  const name = `calibration-${createHash("sha256").update(machine).digest("hex").slice(0, 12)}.json`;
-  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "fourfold", name);
+  const machine = [cpus()[0]?.model, `${availableParallelism()} cores`, `${workers} workers`, `node ${process.version}`, ownVersion()];
+  const name = machine.join(" ").replace(/[^A-Za-z0-9.]+/g, "-");
+  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "fourfold", `calibration-${name}.json`);
 }
+
+/** Tells the drafts of one process apart. */
+let drafts = 0;
 
 /** Reads a stored calibration; undefined where there is none that can be read, which is then made anew. */
 export function readCalibration(file: string): Calibration | undefined {
@@ -53,7 +55,7 @@ export function readCalibration(file: string): Calibration | undefined {
 
 /** Stores a calibration: whole or not at all. False where the folder cannot be written; then it is measured again next time. */
 export function writeCalibration(file: string, calibration: Calibration): boolean {
-  const draft = `${file}.${randomUUID()}`;
+  const draft = `${file}.${process.pid}-${drafts++}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(draft, `${JSON.stringify({ format: FORMAT, ...calibration }, null, 2)}\n`);

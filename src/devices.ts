@@ -10,15 +10,13 @@ import type { TensorBackendName } from "./backends/tfjs.ts";
 import {
   type Calibration,
   calibrationFile,
-  type Effort,
-  type Leaves,
   type Measured,
   measure,
   readCalibration,
+  type TimedRuns,
   writeCalibration,
 } from "./calibration.ts";
 import { FourfoldError } from "./errors.ts";
-import type { Chain } from "./reduce/chain.ts";
 import { HOME } from "./schedule/choose.ts";
 import type { Device } from "./schedule/cost.ts";
 import type { TypedData } from "./types.ts";
@@ -29,8 +27,8 @@ const FAULTS_MAX = 3;
 /** What is tried at most before a device counts as one that cannot be measured. */
 const MEASURE_MS_MAX = 60_000;
 
-/** Timed runs on a device, for {@link measure}. */
-export type TimedRunsOn = (device: string, c: Chain, leaves: Leaves, effort: Effort, signal: AbortSignal) => Promise<number[]>;
+/** Makes what times runs on a device, until the signal says that it has taken too long. */
+export type TimedRunsOn = (device: typeof HOME | TensorBackendName, signal: AbortSignal) => TimedRuns;
 
 /** What the devices of one engine are made from. */
 export interface DevicesOptions {
@@ -67,6 +65,11 @@ export class Devices {
       this.#threads.set(name, thread);
     }
     return thread;
+  }
+
+  /** Those of the engine. */
+  get workers(): number {
+    return this.#options.workers;
   }
 
   /** The device that holds a copy of a tensor's leaves. */
@@ -157,7 +160,7 @@ export class Devices {
     const atHome = name === HOME;
     const { processor } = atHome ? { processor: "cpu" } : await this.thread(name).open();
     const leaves = atHome ? "given" : "f32";
-    const rates = await measure((c, given, effort) => time(name, c, given, effort, signal), leaves);
+    const rates = await measure(time(name, signal), leaves);
     // A library holds the leaves once more, beside the engine's memory; a GPU's own memory cannot be asked for.
     const memoryBytesMax = atHome ? this.#options.memoryBytesMax : Math.floor(totalmem() / 2);
     return { name, versions, measuredAt: new Date().toISOString(), processor, memoryBytesMax, leaves, rates };

@@ -25,20 +25,18 @@ import {
 } from "./options.ts";
 import { PlanCache, type Prepared } from "./plans.ts";
 import { Preparer, resultShape, type Way } from "./prepare.ts";
+import { isJobLike, isNaNError, type Job, PIECE_BYTES_MAX, type Problem, Problems, refuseNaNOf, refusesNaN } from "./problem.ts";
 import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
-import type { LevelKeys } from "./reduce/group.ts";
-import { type GroupedTable, readGrouped } from "./reduce/grouped.ts";
-import { type Input, isDense, readInput, type Tensor } from "./reduce/input.ts";
-import { refuseNaN } from "./reduce/nan.ts";
+import { type Input, isDense, type Tensor } from "./reduce/input.ts";
 import { type Fitted, fit } from "./reduce/resolve.ts";
 import type { Levels } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
-import { strataOf } from "./reduce/strata.ts";
-import { checkShape, denseTree, dtypeOf, type Tree } from "./reduce/tree.ts";
+import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { outputsLast, type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
-import type { Accuracy, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";
+import { measureDevices } from "./timing.ts";
+import type { Dtype, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
 export interface Plan extends PlanData {
@@ -72,27 +70,11 @@ export interface EngineStats {
   readonly retries: number;
 }
 
-/** A job: a source and a chain in one, such as a loaded spec. */
-export interface Job {
-  readonly kind: "fourfold.job";
-  readonly nan: NanPolicy;
-  read(options: JobReadOptions): Promise<GroupedTable>;
-}
-
-/** How an engine reads a job. */
-export interface JobReadOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
-  readonly nan?: NanPolicy;
-  /** Where the values go: called once, with the exact length, before any value is copied. */
-  readonly allocate?: (dtype: Dtype, length: number) => TypedData;
-}
+/** The form of dense inputs. */
+const ROWS = { form: "rows" } as const;
 
 /** Multiplications and additions of a run for which devices are measured: 25 ms and more on one core. */
 const MEASURED_OPERATIONS_MIN = 5e7;
-
-/** A piece of a foreign array that is reduced at one go: some milliseconds. */
-const PIECE_BYTES_MAX = 8 << 20;
 
 /**
  * Makes an engine. Close it when you are done: `await engine.close()`, or `await using`.
@@ -119,22 +101,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   return engine;
 }
 
-/** What an input became: all that a plan and a run need. */
-interface Problem {
-  readonly chain: Chain;
-  readonly fitted: Fitted;
-  readonly data: TypedData;
-  readonly keys: readonly LevelKeys[] | undefined;
-  readonly order: Uint32Array | undefined;
-  /** The leaf values as the caller gave them, for drill-down; undefined where they are gone after the run. */
-  readonly given: TypedData | undefined;
-  /** Engine memory that holds a copy of the data for this run. */
-  readonly copy: LeafBlock | undefined;
-}
-
 /** Owns backends and memory. Make one with {@link createEngine}; many runs may share it. */
 export class Engine {
   readonly #wasm: WasmBackend;
+  readonly #problems: Problems;
   readonly #devices: Devices;
   readonly #preparer: Preparer;
   readonly #workers: number;
@@ -153,6 +123,7 @@ export class Engine {
     this.#workers = workers;
     this.#runsMax = runsMax;
     this.#wasm = new WasmBackend({ workers, memoryBytesMax, runsMax, workerUrl: options.workerUrl, reclaim: () => this.#plans.dropOne() });
+    this.#problems = new Problems(this.#wasm, options);
     this.#devices = new Devices({ names: devices, workers, memoryBytesMax, heaps: this.#wasm.heaps, runMsMax: deviceMsMax });
     this.#preparer = new Preparer(this.#wasm, this.#devices);
   }
@@ -235,14 +206,14 @@ export class Engine {
     checkRunOptions(options);
     return this.#admit(options.signal, async () => {
       const started = performance.now();
-      if (isJob) return this.#runNew(await this.#readJob(first, options), options, started, false);
+      if (isJob) return this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
       const input = second as Input;
       const leaves = this.#leavesOfInput(input);
       leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
       try {
         const known = this.#known(first, input, options, false);
         if (known) return await this.#runProblem(known.problem, options, started, true, known.prepared);
-        const problem = await this.#inTurns(this.#normalise(first, input, options), options.signal);
+        const problem = await this.#inTurns(this.#problems.ofInput(first, input, options), options.signal);
         return await this.#runNew(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input));
       } finally {
         leaves?.release();
@@ -261,7 +232,7 @@ export class Engine {
     checkRunOptions(options);
     const started = performance.now();
     const known = this.#known(chain, input, options, true);
-    const problem = known?.problem ?? finish(this.#normalise(chain, input, options));
+    const problem = known?.problem ?? finish(this.#problems.ofInput(chain, input, options));
     try {
       return this.#runProblemSync(problem, options, started, problem.fitted.tree.form === "rows" && isDense(input), known?.prepared);
     } finally {
@@ -282,7 +253,7 @@ export class Engine {
     checkChain(chain);
     checkPlanOptions(options);
     const tree = denseTree(chain, options.shape, undefined);
-    const fitted = fit(chain, tree, options.nan ?? this.#options.nan ?? "propagate", this.#accuracy(options, tree));
+    const fitted = fit(chain, tree, this.#problems.nan(options), this.#problems.accuracy(options, tree));
     const asked = { chain, fitted, dtype: options.dtype, foreign: options.foreign === true, residentOn: options.device };
     const problemOf = ({ data }: { readonly data: TypedData }, into: Float64Array | undefined): Problem => {
       if (into !== undefined) checkInto(into, fitted);
@@ -424,66 +395,6 @@ export class Engine {
     });
   }
 
-  async #readJob(job: Job, { signal, onProgress, nan = job.nan, ...options }: RunOptions): Promise<Problem> {
-    let copy: LeafBlock | undefined;
-    const allocate = (dtype: Dtype, length: number): TypedData => {
-      copy?.free(); // a source may think again
-      copy = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
-      return copy.block.heap.view(dtype, copy.block.at, length);
-    };
-    try {
-      const table = await job.read({ nan, allocate, ...(signal && { signal }), ...(onProgress && { onProgress }) });
-      this.#open();
-      const { chain, tree, keys } = readGrouped(table);
-      const fitted = fit(chain, tree, nan, this.#accuracy(options, tree));
-      // The records' memory is given back after the run, so drill-down to the leaves needs a copy of its own.
-      const given = keptLevels(chain, options.keep)[0] ? table.values.slice() : undefined;
-      return { chain, fitted, data: table.values, keys, order: undefined, given, copy };
-    } catch (error) {
-      copy?.free();
-      throw error;
-    }
-  }
-
-  /** An input as a fitted chain and leaves. A generator that yields between slices of work. */
-  *#normalise(chain: Chain, input: Input, options: RunOptions): Generator<void, Problem> {
-    const { tree, data, keys, order } = yield* readInput(chain, input);
-    const grouped = order && { order, records: data.length };
-    const fitted = fit(chain, tree, options.nan ?? this.#options.nan ?? "propagate", this.#accuracy(options, tree), grouped);
-    if (order === undefined && !this.#hasLongPieces(fitted, data))
-      return { chain, fitted, data, keys, order, given: data, copy: undefined };
-    return { chain, fitted, ...(yield* this.#place(data, order)), keys, order, given: data };
-  }
-
-  /** True for a foreign array that cannot be reduced in short pieces, because one node alone reads more: it is placed whole instead. */
-  #hasLongPieces(fitted: Fitted, data: TypedData): boolean {
-    if (data.byteLength <= PIECE_BYTES_MAX || this.#wasm.heaps.leavesOf(data)) return false;
-    return strataOf(fitted)[0]!.childrenMax * data.BYTES_PER_ELEMENT > PIECE_BYTES_MAX;
-  }
-
-  /** Copies leaves into engine memory, in the order of their groups, where workers can read them. */
-  *#place(given: TypedData, order: Uint32Array | undefined): Generator<void, { data: TypedData; copy: LeafBlock }> {
-    const dtype = dtypeOf(given)!;
-    const length = order?.length ?? given.length;
-    const copy = this.#wasm.heaps.allocateLeaves(length * BYTES[dtype]);
-    const { heap, at, bytes } = copy.block;
-    const data = heap.view(dtype, at, length);
-    const slice = 1 << 16;
-    try {
-      for (let start = 0; start < length; start += slice) {
-        const end = Math.min(start + slice, length);
-        if (order) for (let i = start; i < end; i++) data[i] = given[order[i]!]!;
-        else data.set(given.subarray(start, end), start);
-        yield;
-      }
-    } catch (error) {
-      copy.free();
-      throw error;
-    }
-    this.#wasm.stats.bytesCopied += bytes;
-    return { data, copy };
-  }
-
   #prepare(problem: Problem, options: RunOptions, sync: boolean, cached: boolean): Prepared {
     const { chain, fitted, data } = problem;
     const foreign = this.#wasm.heaps.leavesOf(data) === undefined;
@@ -508,8 +419,8 @@ export class Engine {
     if (dtype === undefined || !Array.isArray(shape)) return undefined;
     const foreign = this.#wasm.heaps.leavesOf(data) === undefined;
     if (foreign && data.byteLength > PIECE_BYTES_MAX) return undefined;
-    const nan = options.nan ?? this.#options.nan ?? "propagate";
-    const accuracy = options.accuracy ?? this.#options.accuracy ?? "fast";
+    const nan = this.#problems.nan(options);
+    const accuracy = this.#problems.accuracy(options, ROWS);
     const prepared = this.#plans.find({
       chain,
       shape,
@@ -556,57 +467,14 @@ export class Engine {
       0,
     );
     if (operations < MEASURED_OPERATIONS_MIN || !this.#preparer.mayLeave(fitted, this.#way(options, false))) return;
-    if (this.#devices.unmeasured) await this.#measure(false);
+    if (this.#devices.unmeasured) await measureDevices(this.#devices, this.#preparer, this.#wasm.heaps);
   }
 
   /** Measures what `auto` may choose from and stores it; gives what is known then. For `fourfold doctor --calibrate`. @internal */
   async calibrate(): Promise<Calibration> {
     this.#open();
-    await this.#measure(true);
+    await measureDevices(this.#devices, this.#preparer, this.#wasm.heaps, true);
     return this.#devices.calibration!;
-  }
-
-  async #measure(all: boolean): Promise<void> {
-    const samples = new Map<string, Tensor>();
-    const sample = (shape: readonly number[], dtype: Dtype, device: TensorBackendName | undefined): TypedData => {
-      const name = `${shape.reduce((n, extent) => n * extent)} ${dtype} ${device}`;
-      let x = samples.get(name);
-      if (x === undefined) {
-        x = this.tensor(shape, dtype, device && { device });
-        for (let i = 0; i < x.data.length; i++) x.data[i] = (Math.imul(i, 0x9e3779b1) >>> 8) / 2 ** 17; // 0 … 127 and a fraction
-        samples.set(name, x);
-      }
-      return x.data;
-    };
-    try {
-      await this.#devices.measure(async (name, chain, { shape, dtype, where }, { runsMax, msMax }, signal) => {
-        const backend = name as TensorBackendName;
-        const device = where === "device" ? backend : undefined;
-        const data = where === "foreign array" ? sample(shape, dtype, device).slice() : sample(shape, dtype, device);
-        const fitted = fit(chain, denseTree(chain, shape, undefined), "propagate", "fast");
-        const asked = { chain, fitted, dtype, foreign: where === "foreign array", residentOn: device };
-        const { executable } = this.#make(asked, { backend }, false);
-        const taken: number[] = [];
-        try {
-          const until = performance.now() + msMax;
-          for (let run = 0; run < runsMax && (run === 0 || performance.now() < until); run++) {
-            const started = performance.now();
-            const { moved } = await executable.run(data, { signal });
-            if (moved) throw new Error(moved[0]!.reason);
-            taken.push(performance.now() - started);
-          }
-        } finally {
-          executable.close();
-        }
-        return taken;
-      }, all);
-    } finally {
-      for (const x of samples.values()) x.free();
-    }
-  }
-
-  #accuracy(options: RunOptions, tree: Tree): Accuracy {
-    return options.accuracy ?? this.#options.accuracy ?? (tree.form === "rows" ? "fast" : "reproducible");
   }
 
   #result(
@@ -674,23 +542,6 @@ function withInto(result: Result, into: Float64Array | undefined): Result {
   if (into === undefined) return result;
   into.set(result.values);
   return Object.defineProperty(result, "values", { value: into, enumerable: true });
-}
-
-function isJobLike(first: unknown): first is Job {
-  return typeof first === "object" && first !== null && (first as Partial<Job>).kind === "fourfold.job";
-}
-
-function refusesNaN({ fitted, data }: Problem): boolean {
-  const dtype = dtypeOf(data);
-  return fitted.nan === "error" && (dtype === "f64" || dtype === "f32");
-}
-
-function refuseNaNOf({ fitted, data, order }: Problem): Generator<void, void> {
-  return refuseNaN(fitted.levels[0]!.name, data, order);
-}
-
-function isNaNError(error: unknown): boolean {
-  return error instanceof FourfoldError && error.code === "ERR_FOURFOLD_NAN";
 }
 
 function extentOf(shape: readonly number[]): number {

@@ -434,7 +434,7 @@ describe("rates", () => {
 
   test("lie below the user's cache folder, by machine and workers, unless FOURFOLD_CALIBRATION says otherwise", () => {
     const env = { XDG_CACHE_HOME: "/cache" };
-    expect(calibrationFile(2, env)).toMatch(/^\/cache\/fourfold\/calibration-[0-9a-f]{12}\.json$/);
+    expect(calibrationFile(2, env)).toMatch(/^\/cache\/fourfold\/calibration-[\w.-]+-2-workers-node-v[\d.]+-[\d.]+\.json$/);
     expect(calibrationFile(2, env)).not.toBe(calibrationFile(3, env));
     expect(calibrationFile(2, { ...env, FOURFOLD_CALIBRATION: "/a.json" })).toBe("/a.json");
     expect(calibrationFile(2, { ...env, FOURFOLD_CALIBRATION: "off" })).toBeUndefined();
