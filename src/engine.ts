@@ -9,6 +9,7 @@ import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
 import { closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { isJobLike, type Job } from "./job.ts";
 import {
   checkDtype,
   checkPlanOptions,
@@ -25,7 +26,7 @@ import {
 } from "./options.ts";
 import { PlanCache, type Prepared } from "./plans.ts";
 import { Preparer, resultShape, type Way } from "./prepare.ts";
-import { isJobLike, isNaNError, type Job, PIECE_BYTES_MAX, type Problem, Problems, refuseNaNOf, refusesNaN } from "./problem.ts";
+import { isNaNError, PIECE_BYTES_MAX, type Problem, Problems, refuseNaNOf, refusesNaN } from "./problem.ts";
 import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { type Input, isDense, type Tensor } from "./reduce/input.ts";

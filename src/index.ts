@@ -8,8 +8,8 @@ export {
   type Plan,
 } from "./engine.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
+export type { Job, JobReadOptions } from "./job.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
-export type { Job, JobReadOptions } from "./problem.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { Key, KeyColumn, LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";

@@ -5,32 +5,17 @@
 import { BYTES, type LeafBlock } from "./backends/memory.ts";
 import type { WasmBackend } from "./backends/wasm.ts";
 import { FourfoldError } from "./errors.ts";
+import type { Job } from "./job.ts";
 import { type EngineOptions, keptLevels, type RunOptions } from "./options.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
-import { type GroupedTable, readGrouped } from "./reduce/grouped.ts";
+import { readGrouped } from "./reduce/grouped.ts";
 import { type Input, readInput } from "./reduce/input.ts";
 import { refuseNaN } from "./reduce/nan.ts";
 import { type Fitted, fit } from "./reduce/resolve.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { dtypeOf, type Tree } from "./reduce/tree.ts";
-import type { Accuracy, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";
-
-/** A job: a source and a chain in one, such as a loaded spec. */
-export interface Job {
-  readonly kind: "fourfold.job";
-  readonly nan: NanPolicy;
-  read(options: JobReadOptions): Promise<GroupedTable>;
-}
-
-/** How an engine reads a job. */
-export interface JobReadOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
-  readonly nan?: NanPolicy;
-  /** Where the values go: called once, with the exact length, before any value is copied. */
-  readonly allocate?: (dtype: Dtype, length: number) => TypedData;
-}
+import type { Accuracy, Dtype, NanPolicy, TypedData } from "./types.ts";
 
 /** A piece of a foreign array that is reduced at one go: some milliseconds. */
 export const PIECE_BYTES_MAX: number = 8 << 20;
@@ -126,11 +111,6 @@ export class Problems {
     this.#wasm.stats.bytesCopied += bytes;
     return { data, copy };
   }
-}
-
-/** True for a job. */
-export function isJobLike(first: unknown): first is Job {
-  return typeof first === "object" && first !== null && (first as Partial<Job>).kind === "fourfold.job";
 }
 
 /** True if a NaN among the leaves is an error, and there may be one. */
