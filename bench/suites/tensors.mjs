@@ -42,7 +42,8 @@ export default async function tensorsSuite({ quick }) {
         const value = await child.ask(`value: ${hand}`);
         const ours = await engine.run(index, x);
         const bound = ours.errorBounds[0];
-        if (!(Math.abs(ours.values[0] - value) <= 2 * bound)) throw new Error(`${hand}: by hand ${value}, Fourfold ${ours.values[0]} ± ${bound}`);
+        if (!(Math.abs(ours.values[0] - value) <= 2 * bound))
+          throw new Error(`${hand}: by hand ${value}, Fourfold ${ours.values[0]} ± ${bound}`);
         const many = (options) => async () => {
           for (let i = 0; i < repeats; i++) await engine.run(index, x, options);
         };
