@@ -27,7 +27,7 @@ export interface Result {
   readonly steps: readonly RunStep[];
   /**
    * |value − v*| is at most this, where v* is the chain over the real numbers; the largest of `errorBounds`.
-   * Undefined unless `errorBound` was asked for or a tensor backend ran.
+   * Undefined unless a tensor backend ran, without `errorBound: false`, or `errorBound: true` asked for it.
    */
   readonly errorBound: number | undefined;
   /** The bound of each of `values`; NaN where there is no v*, Infinity where nothing can be said. */

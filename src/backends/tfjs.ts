@@ -380,7 +380,7 @@ async function readLevels(fitted: Fitted, pending: readonly (Pending | undefined
     const read = new Map<Tensor, ArrayLike<number>>();
     await Promise.all(Array.from(tensors, async (t) => read.set(t, await t.data())));
     // Copies: data() may give memory that TensorFlow.js, or the caller, still writes to.
-    const floats = (x: Tensor | Float64Array): Float64Array => (isTensor(x) ? Float64Array.from(read.get(x)!) : x);
+    const floats = (x: Tensor | Float64Array): Float64Array => (isTensor(x) ? new Float64Array(read.get(x)!) : x);
     return pending.map((p, index): LevelValues | undefined => {
       if (p === undefined) return undefined;
       const { nodes } = fitted.levels[index]!;
@@ -535,7 +535,7 @@ class LevelBuild {
       case "none":
         return tf.sum(x, 2);
       case "shared": {
-        const w = Float32Array.from(weights.values);
+        const w = floats(weights.values);
         if (apart) return masked(tf.mul(x, tf.tensor(w, [1, 1, width], "float32")));
         return tf.reshape(tf.matMul(tf.reshape(x, [planes * rows, width]), tf.tensor(w, [width, 1], "float32"), false, false), [
           planes,
@@ -543,7 +543,7 @@ class LevelBuild {
         ]);
       }
       case "matrix": {
-        const w = Float32Array.from(weights.values);
+        const w = floats(weights.values);
         if (apart) return masked(tf.mul(x, tf.tensor(w, [weights.rows, 1, width], "float32")));
         return tf.matMul(tf.tensor(w, [weights.rows, width], "float32"), tf.reshape(x, [rows, width]), false, true);
       }
@@ -753,7 +753,7 @@ function total(values: ArrayLike<number>, start: number, end: number): number {
 
 /** Values as float32; no copy where they are. */
 function floats(values: ArrayLike<number>): Float32Array {
-  return values instanceof Float32Array ? values : Float32Array.from(values);
+  return values instanceof Float32Array ? values : new Float32Array(values);
 }
 
 function finiteWeights(weights: FittedWeights): boolean {
