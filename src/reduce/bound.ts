@@ -53,7 +53,7 @@ const CENTRE: Arithmetic = { ...CONTRACT_F64, order: "any" };
 export const DIVISION = { any: 6, contract: 1 } as const;
 
 /** One level's nodes: the ball [centre ± radius] holds v*, and |computed − v*| ≤ error. Plane r of node n stands at r · nodes + n. */
-export interface Balls {
+interface Balls {
   readonly centre: Float64Array;
   readonly radius: Float64Array;
   readonly error: Float64Array;
@@ -62,8 +62,6 @@ export interface Balls {
   /** The kept records below each node. */
   readonly records: Float64Array;
   readonly planes: number;
-  /** The type of the computed values. */
-  readonly storage: Arithmetic["storage"];
 }
 
 /** A quantity made from a node's children: as {@link Balls}, and the size that its intermediate results cannot exceed. */
@@ -79,90 +77,29 @@ interface Ball {
  * @param arithmetic how the backend that computed rounds
  */
 export function errorBound(fitted: Fitted, data: TypedData, arithmetic: Arithmetic): Float64Array {
-  return levelsFrom(fitted, 0, data, undefined, arithmetic, true).error;
-}
-
-/**
- * The balls of every outermost node of a chain that is the inner part of another: what {@link boundFrom} goes on from.
- * @param arithmetic how the backend that computed this part rounds
- */
-export function ballsOf(fitted: Fitted, data: TypedData, arithmetic: Arithmetic): Balls {
-  return levelsFrom(fitted, 0, data, undefined, arithmetic, false);
-}
-
-/**
- * {@link errorBound} of a chain whose levels before `from` were computed elsewhere.
- * @param fitted the whole chain
- * @param from the first level computed here, 1 or more
- * @param below the balls of its children
- * @param arithmetic how the backend that computes the levels from there on rounds
- */
-export function boundFrom(fitted: Fitted, from: number, below: Balls, arithmetic: Arithmetic): Float64Array {
-  return levelsFrom(fitted, from, NO_LEAVES, stored(below, arithmetic), arithmetic, true).error;
-}
-
-/** The nodes of several parts as those of one level, in the order of the parts. All parts have the same outputs. */
-export function joinBalls(parts: readonly Balls[]): Balls {
-  const [{ planes }] = parts as readonly [Balls];
-  const nodes = parts.reduce((n, part) => n + part.error.length / planes, 0);
-  const joined = newBalls(planes, nodes, parts.some(({ storage }) => storage === "f64") ? "f64" : "f32");
-  let start = 0;
-  for (const part of parts) {
-    const n = part.error.length / planes;
-    for (const quantity of ["centre", "radius", "error", "absent", "records"] as const)
-      for (let r = 0; r < planes; r++) joined[quantity].set(part[quantity].subarray(r * n, (r + 1) * n), r * nodes + start);
-    start += n;
-  }
-  return joined;
-}
-
-const NO_LEAVES = new Float64Array(0);
-
-function newBalls(planes: number, nodes: number, storage: Arithmetic["storage"]): Balls {
-  const make = (): Float64Array => new Float64Array(planes * nodes);
-  return { centre: make(), radius: make(), error: make(), absent: new Uint8Array(planes * nodes), records: make(), planes, storage };
-}
-
-/** Levels `from` and up. `whole`: the last one's values are the result, and nobody reads them on. */
-function levelsFrom(
-  fitted: Fitted,
-  from: number,
-  data: TypedData,
-  children: Balls | undefined,
-  arithmetic: Arithmetic,
-  whole: boolean,
-): Balls {
-  let below = children;
-  for (let index = from; index < fitted.levels.length; index++)
-    below = boundLevel(fitted, index, data, below, arithmetic, whole && index === fitted.levels.length - 1);
-  return below!;
-}
-
-/** Balls whose values are given to a backend: float64 values are rounded to the float32 of one that has no other. */
-function stored(balls: Balls, { storage, smallest, largest }: Arithmetic): Balls {
-  if (storage !== "f32" || balls.storage !== "f64") return balls;
-  const error = balls.error.map((e, i) => {
-    const size = Math.abs(balls.centre[i]!) + balls.radius[i]! + e;
-    return size > largest ? Number.POSITIVE_INFINITY : up(e + 2 ** -24 * size + 2 * smallest, 4);
+  let below: Balls | undefined;
+  fitted.levels.forEach((_, index) => {
+    below = boundLevel(fitted, index, data, below, arithmetic);
   });
-  return { ...balls, error, storage };
+  return below!.error;
 }
 
-function boundLevel(
-  fitted: Fitted,
-  index: number,
-  data: TypedData,
-  below: Balls | undefined,
-  arithmetic: Arithmetic,
-  last: boolean,
-): Balls {
+function boundLevel(fitted: Fitted, index: number, data: TypedData, below: Balls | undefined, arithmetic: Arithmetic): Balls {
   const level = fitted.levels[index]!;
   const { nodes } = level;
   const kind = builtIn(level);
   const ddof = level.reduction.ddof ?? 0;
   const skip = fitted.nan === "skip";
+  const last = index === fitted.levels.length - 1;
   const planes = level.weights.form === "matrix" ? level.weights.rows : (below?.planes ?? 1);
-  const balls = newBalls(planes, nodes, arithmetic.storage);
+  const balls: Balls = {
+    centre: new Float64Array(planes * nodes),
+    radius: new Float64Array(planes * nodes),
+    error: new Float64Array(planes * nodes),
+    absent: new Uint8Array(planes * nodes),
+    records: new Float64Array(planes * nodes),
+    planes,
+  };
   const children = new Children(level, skip, data, below, arithmetic);
   const ball = newBall();
   for (let r = 0; r < planes; r++) {

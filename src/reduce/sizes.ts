@@ -6,7 +6,7 @@
  * Each node has a size ≥ |v*|, and one pair of numbers serves a whole level: |computed − v*| ≤ relative·size + absolute.
  */
 import type { Dtype, TypedData } from "../types.ts";
-import { type Arithmetic, type Balls, DIVISION, down, gamma, up } from "./bound.ts";
+import { type Arithmetic, DIVISION, down, gamma, up } from "./bound.ts";
 import { builtIn, type Fitted, type FittedLevel } from "./resolve.ts";
 import { childStart } from "./tree.ts";
 
@@ -21,8 +21,6 @@ export interface Sizing {
   readonly fitted: Fitted;
   /** One for each level, innermost first. */
   readonly rules: readonly Rule[];
-  /** The absolute error of an outermost node for whoever reads its value on. */
-  readonly handedOn: number;
 }
 
 /** |computed − v*| ≤ relative·size + absolute, for every node of a level. */
@@ -88,7 +86,7 @@ export function sizingOf(fitted: Fitted, dtype: Dtype, arithmetic: Arithmetic): 
   const f = fitted.levels[0]!;
   const family = familyOf(f);
   const weights = family === "sizeWeighted" ? Float32Array.from(valuesOf(f)!, notBelow) : undefined;
-  return { family, weights, fitted, rules, handedOn: below.absolute };
+  return { family, weights, fitted, rules };
 }
 
 /**
@@ -120,50 +118,19 @@ export function rowSizes({ family, weights, fitted }: Sizing, data: TypedData): 
  * @param rows the size of each row: a kernel's, or {@link rowSizes}
  * @param data the leaves, of which only rows that are not finite are read
  */
-export function boundOfSizes(sizing: Sizing, rows: Float64Array, data: TypedData): Float64Array | undefined {
-  const size = sizesOf(sizing, rows, data);
-  return size?.map(errorOf(sizing, rows, sizing.rules.at(-1)!.errors.absolute));
-}
-
-/** The same as balls around 0 that bound.ts goes on from, where the chain is the inner part of another; undefined likewise. */
-export function ballsOfSizes(sizing: Sizing, rows: Float64Array, data: TypedData): Balls | undefined {
-  const { fitted, handedOn } = sizing;
-  const size = sizesOf(sizing, rows, data);
-  if (size === undefined) return undefined;
-  const { nodes } = fitted.levels.at(-1)!;
-  const records = Float64Array.from(size, (_, i) => leavesUntil(fitted, (i % nodes) + 1) - leavesUntil(fitted, i % nodes));
-  return {
-    centre: new Float64Array(size.length),
-    radius: size.map((s) => (s < Number.POSITIVE_INFINITY ? s : 0)),
-    error: size.map(errorOf(sizing, rows, handedOn)),
-    absent: new Uint8Array(size.length),
-    records,
-    planes: nodes === 0 ? fitted.levels.reduce((planes, level) => outputsOf(level, planes), 1) : size.length / nodes,
-    storage: "f32",
-  };
-}
-
-/** What the size of an outermost node says about its error: nothing where it is not finite. */
-function errorOf({ family, rules }: Sizing, rows: Float64Array, absolute: number): (size: number) => number {
-  const { relative, exact } = rules.at(-1)!.errors;
-  const spared = exact && (family !== "sizeLargest" || rows.every((row) => row >= 0));
-  return (size) => (size < Number.POSITIVE_INFINITY ? (spared ? 0 : up(relative * size + absolute, 2)) : size);
-}
-
-/** The sizes of the outermost nodes. */
-function sizesOf({ family, fitted, rules }: Sizing, rows: Float64Array, data: TypedData): Float64Array | undefined {
+export function boundOfSizes({ family, fitted, rules }: Sizing, rows: Float64Array, data: TypedData): Float64Array | undefined {
   let size = leafSizes(family, fitted, rules[0]!, rows, data);
+  if (size === undefined) return undefined;
   let planes = outputsOf(fitted.levels[0]!, 1);
-  for (let index = 1; size !== undefined && index < rules.length; index++) {
+  for (let index = 1; index < rules.length; index++) {
     size = raise(fitted.levels[index]!, rules[index]!, size, planes);
     planes = outputsOf(fitted.levels[index]!, planes);
   }
+  const { relative, absolute, exact } = rules.at(-1)!.errors;
+  const spared = exact && (family !== "sizeLargest" || rows.every((row) => row >= 0));
+  for (let i = 0; i < size.length; i++)
+    if (size[i]! < Number.POSITIVE_INFINITY) size[i] = spared ? 0 : up(relative * size[i]! + absolute, 2);
   return size;
-}
-
-/** The leaves below the outermost nodes before `node`. */
-function leavesUntil({ levels }: Fitted, node: number): number {
-  return levels.reduceRight((position, level) => childStart(level, position), node);
 }
 
 /** Whether a level's errors follow from sizes: no value may change what a weight or a count is. */

@@ -1,15 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { runReference } from "../../src/backends/reference.ts";
-import {
-  type Arithmetic,
-  type Balls,
-  ballsOf,
-  boundFrom,
-  CONTRACT_F64,
-  errorBound,
-  joinBalls,
-  TENSOR_F32,
-} from "../../src/reduce/bound.ts";
+import { type Arithmetic, CONTRACT_F64, errorBound, TENSOR_F32 } from "../../src/reduce/bound.ts";
 import { chain } from "../../src/reduce/chain.ts";
 import {
   count,
@@ -24,8 +15,7 @@ import {
   weightedSum,
 } from "../../src/reduce/reductions.ts";
 import { fit } from "../../src/reduce/resolve.ts";
-import { ballsOfSizes, rowSizes, sizingOf } from "../../src/reduce/sizes.ts";
-import { denseTree, dtypeOf, raggedTree } from "../../src/reduce/tree.ts";
+import { denseTree, raggedTree } from "../../src/reduce/tree.ts";
 import type { Accuracy, NanPolicy, TypedData } from "../../src/types.ts";
 import { type Case, randomCase, randomFrom, valuesOf } from "./cases.ts";
 import { compare, distance, real, realChain, round } from "./real.ts";
@@ -218,79 +208,6 @@ describe("a bound that is not finite claims nothing", () => {
     expect(bound(dense([weightedMean([1, -1]), count()], [1, 2, 2], Float64Array.of(1, 2, 3, 4), { nan: "skip" }))).toEqual([
       Number.POSITIVE_INFINITY,
     ]);
-  });
-});
-
-describe("a chain computed in parts, by several backends", () => {
-  const device: Habits = { rounding: "nearest", flush: true, fused: false };
-  type Backend = readonly [arithmetic: Arithmetic, run: (c: Case, random: () => number) => Float64Array];
-  const f32: Backend = [TENSOR_F32, ({ fitted, data }, random) => simulate(fitted, data, device, random)];
-  const f64: Backend = [CONTRACT_F64, ({ fitted, data }) => runReference(fitted, data).at(-1)!.values];
-  /** The balls of a part: from sizes where they tell, if `sized`. */
-  const ballsIn = ({ fitted, data }: Case, [arithmetic]: Backend, sized: boolean): Balls => {
-    const sizing = sized ? sizingOf(fitted, dtypeOf(data)!, arithmetic) : undefined;
-    return (sizing && ballsOfSizes(sizing, rowSizes(sizing, data), data)) ?? ballsOf(fitted, data, arithmetic);
-  };
-
-  const mixtures: readonly (readonly [string, Backend, Backend, Backend])[] = [
-    ["two devices, then the host", f32, f32, f64],
-    ["a device and the host, then the host", f32, f64, f64],
-    ["a device and the host, then a device", f32, f64, f32],
-    ["the host, then a device", f64, f64, f32],
-  ];
-  test.each(mixtures)("is within the bound that goes on from the balls of its parts: %s", (_, first, second, outer) => {
-    const tally: Tally = { finite: 0, infinite: 0, broken: [] };
-    for (let seed = 0; seed < 600; seed++) {
-      const random = randomFrom(seed);
-      const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
-      const w = (n: number): Float64Array => valuesOf(pick(["ordinary", "cancelling", "wide", "zero"]), n, random);
-      const level = (n: number): Reduction => pick([sum(), mean(), min(), max(), weightedSum(w(n)), weightedMean(w(n)), variance()]);
-      const inner = pick([[level(5)], [level(5), level(3)], [weightedSum([w(5), w(5)]), level(3)]]);
-      const rest = pick([[level(4)], [level(2), level(2)]]);
-      const innerShape = inner.length === 1 ? [5] : [3, 5];
-      const outerShape = rest.length === 1 ? [4] : [2, 2];
-      const data = valuesOf(
-        pick(["ordinary", "cancelling", "mixed", "subnormal", "wide", "close"]),
-        4 * innerShape.reduce((a, b) => a * b),
-        random,
-      );
-      const cut = pick([1, 2, 3]) * (data.length / 4);
-      const parts = [data.subarray(0, cut), data.subarray(cut)].map((part) => {
-        const nodes = part.length / innerShape.reduce((a, b) => a * b);
-        return dense(inner, [nodes, ...innerShape], part);
-      });
-      const backends = [first, second];
-      const computed = parts.map((part, i) => backends[i]![1](part, random));
-      const balls = joinBalls(parts.map((part, i) => ballsIn(part, backends[i]!, seed % 2 === 0)));
-      // The values of the parts, output by output; a chain on each output, since a level above reads one plane.
-      const whole = dense([...inner, ...rest], [...outerShape, ...innerShape], data);
-      const bounds = boundFrom(whole.fitted, inner.length, balls, outer[0]);
-      const exact = realChain(whole.fitted, whole.data);
-      for (let r = 0; r < balls.planes; r++) {
-        const values = computed.flatMap((all) =>
-          Array.from(all.subarray((r * all.length) / balls.planes, ((r + 1) * all.length) / balls.planes)),
-        );
-        const [v] = outer[1](dense(rest, outerShape, Float64Array.from(values)), random);
-        const v0 = exact[r]!;
-        const e = bounds[r]!;
-        if (!Number.isFinite(e)) tally.infinite++;
-        else if (typeof v0 === "string") tally.broken.push(`${seed}: v* is ${v0}, bound ${e}`);
-        else {
-          tally.finite++;
-          if (!Number.isFinite(v) || compare(distance(v!, v0), real(e)) > 0)
-            tally.broken.push(`${seed}: value ${v}, v* ${round(v0)}, bound ${e}`);
-        }
-      }
-    }
-    expect(tally.broken).toEqual([]);
-    expect(tally.finite).toBeGreaterThan(400);
-  });
-
-  test("parts that are one give the bound of the whole, with what handing on small values may cost", () => {
-    const c = dense([weightedSum([0.1, 0.2, 0.3]), mean()], [2, 3], Float64Array.of(1, 2, 3, 4, 5, 6));
-    const inner = dense([weightedSum([0.1, 0.2, 0.3])], [2, 3], c.data);
-    const [e] = boundFrom(c.fitted, 1, ballsOf(inner.fitted, inner.data, TENSOR_F32), TENSOR_F32);
-    expect(e).toBe(bound(c)[0]);
   });
 });
 
