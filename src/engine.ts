@@ -607,7 +607,7 @@ function referenceExecutable(fitted: Fitted, keep: readonly boolean[]): Executab
 }
 
 function isTensorBackend(name: BackendName | undefined): name is TensorBackendName {
-  return name === "tfjs-cpu" || name === "tensorflow";
+  return name === "tensorflow" || name === "webgpu" || name === "tfjs-cpu";
 }
 
 function resultShape({ tree, outputs }: Fitted): readonly number[] {

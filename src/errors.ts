@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_CHAIN: "the levels do not make a chain",
   ERR_FOURFOLD_CLOSED: "the engine was closed before the call",
   ERR_FOURFOLD_COLUMN: "a column is missing or has the wrong type",
+  ERR_FOURFOLD_DEVICE: "a GPU failed in the middle of a run",
   ERR_FOURFOLD_DTYPE: "the data type is not one Fourfold reduces",
   ERR_FOURFOLD_FORBIDDEN: "a spec asked for something that specs may not do",
   ERR_FOURFOLD_FORMAT: "a file is not what its format says",
