@@ -14,10 +14,11 @@ let backend: TensorBackend | undefined;
 let turn: Promise<void> = Promise.resolve();
 
 port.on("message", (request: Request) => {
+  if (request.kind === "end") process.exit(0);
   turn = turn.then(() => answer(request));
 });
 
-async function answer(request: Request): Promise<void> {
+async function answer(request: Exclude<Request, { kind: "end" }>): Promise<void> {
   if (request.kind === "forget") return void programs.delete(request.program);
   const { id } = request;
   try {

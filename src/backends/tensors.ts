@@ -5,6 +5,7 @@
  * The thread starts with the first call and does not keep Node alive while it is idle. If it is lost, the call under way fails with
  * ERR_FOURFOLD_WORKER and the next one starts another.
  */
+import { once } from "node:events";
 import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
 import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Fitted } from "../reduce/resolve.ts";
@@ -24,7 +25,8 @@ export interface Program {
 export type Request =
   | { readonly kind: "open"; readonly id: number }
   | { readonly kind: "run"; readonly id: number; readonly program: number; readonly load: Program | undefined; readonly data: TypedData }
-  | { readonly kind: "forget"; readonly program: number };
+  | { readonly kind: "forget"; readonly program: number }
+  | { readonly kind: "end" };
 
 /** What a run gave; opening gives the backend's version. */
 interface Ran {
@@ -114,6 +116,9 @@ export class TensorThread {
   }
 }
 
+/** A thread that does not end when it is asked to, hangs: milliseconds. */
+const END_MS_MAX = 10_000;
+
 interface Call {
   readonly resolve: (result: Ran | string) => void;
   readonly reject: (error: Error) => void;
@@ -129,6 +134,8 @@ class Thread {
   #ids = 0;
   /** Why it is being ended. */
   #ending: Error | undefined;
+  /** Whether it is asked to end, and not stopped. */
+  readonly #asked: boolean;
 
   constructor(name: TensorBackendName, workerUrl: URL | undefined) {
     const options: WorkerOptions = {
@@ -145,6 +152,7 @@ class Thread {
         ? new Worker(new URL("../../dist/backends/tensor-worker.js", import.meta.url), options)
         : new Worker(workerUrl, options);
     worker.unref();
+    this.#asked = name === "webgpu";
     let fault: unknown;
     worker.on("error", (error) => {
       fault = error;
@@ -182,9 +190,16 @@ class Thread {
     this.#worker.postMessage(request, transfer);
   }
 
+  /** Ends the thread. One on a GPU is asked to end: stopped in the middle of a call into Dawn, it would abort the whole process. */
   async end(error: Error): Promise<void> {
+    if (this.gone) return;
     this.#ending = error;
-    await this.#worker.terminate();
+    if (!this.#asked) return void (await this.#worker.terminate());
+    this.post({ kind: "end" });
+    const timer = setTimeout(() => void this.#worker.terminate(), END_MS_MAX);
+    this.#worker.ref();
+    await once(this.#worker, "exit");
+    clearTimeout(timer);
   }
 }
 

@@ -19,11 +19,11 @@ const summed = (n: number): Fitted => {
   return fit(c, denseTree(c, [n], undefined), "propagate", "fast");
 };
 
-const tensorflow = await absence("tensorflow");
-const BACKENDS: readonly (readonly [TensorBackendName, string, string | undefined])[] = [
-  ["tfjs-cpu", "", undefined],
-  ["tensorflow", tensorflow === undefined ? "" : ` (skipped: ${tensorflow})`, tensorflow],
-];
+const optional = async (name: TensorBackendName): Promise<readonly [TensorBackendName, string, string | undefined]> => {
+  const absent = await absence(name);
+  return [name, absent === undefined ? "" : ` (skipped: ${absent})`, absent];
+};
+const BACKENDS = [["tfjs-cpu", "", undefined] as const, await optional("tensorflow"), await optional("webgpu")];
 
 for (const [name, note, absent] of BACKENDS)
   describe.skipIf(absent !== undefined)(`backend ${name}${note}`, () => {
