@@ -21,7 +21,10 @@ interface GpuDevice {
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   readonly limits: GpuLimits;
   readonly queue: { onSubmittedWorkDone(): Promise<void> };
-  addEventListener(type: "uncapturederror", listener: (event: { readonly error: { readonly message: string } }) => void): void;
+  addEventListener(
+    type: "uncapturederror",
+    listener: (event: { readonly error: { readonly message: string }; preventDefault(): void }) => void,
+  ): void;
 }
 
 interface GpuLimits {
@@ -61,6 +64,8 @@ interface WebgpuBackend {
 
 /** What is known of a started backend beside what TensorFlow.js keeps. */
 interface Watch {
+  /** The options that it was started with. */
+  readonly how: string;
   readonly adapter: Adapter;
   readonly tensorBytesMax: number;
   /** What went wrong first: then the device is not used again. */
@@ -123,20 +128,22 @@ const factories = new WeakSet<object>();
 
 /**
  * Imports TensorFlow.js, starts a device and registers it as TensorFlow.js's WebGPU backend; gives what TensorFlow.js's core exports.
- * A device that it started before is kept while it works, unless there are options.
+ * A device that it started before, with the same options, is kept while it works.
  * @throws Error if there is no adapter
  */
 export async function loadWebgpu(options: WebgpuOptions = {}): Promise<unknown> {
   const { flags = [`backend=${SYSTEM[process.platform] ?? "vulkan"}`], tensorBytesMax = Number.POSITIVE_INFINITY } = options;
+  const how = `${flags} ${tensorBytesMax}`;
   const gpu = await instanceOf(flags);
   const core = await import("@tensorflow/tfjs-core");
   const { WebGPUBackend } = await import("@tensorflow/tfjs-backend-webgpu");
   const tf = core as unknown as Core;
   const ours = factories.has(tf.findBackendFactory(BACKEND) ?? {});
-  if (ours && Object.keys(options).length === 0 && !watchOf(tf.findBackend(BACKEND)).fault) return core;
+  const before = ours ? watchOf(tf.findBackend(BACKEND)) : undefined;
+  if (before?.how === how && !before.fault) return core;
   tf.env().set("WEBGPU_CPU_FORWARD", false); // small tensors, too, are computed by the device that was asked for
   tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", MATMUL_PACKED);
-  const backend = await start(gpu, WebGPUBackend as BackendClass, tensorBytesMax);
+  const backend = await start(gpu, WebGPUBackend as BackendClass, how, tensorBytesMax);
   if (!ours) registerKernels(tf, BACKEND);
   register(tf, backend);
   return core;
@@ -160,7 +167,7 @@ async function instanceOf(flags: readonly string[]): Promise<Gpu> {
 
 type BackendClass = new (device: GpuDevice, info: GpuAdapter["info"]) => WebgpuBackend;
 
-async function start(gpu: Gpu, Backend: BackendClass, tensorBytesMax: number): Promise<WebgpuBackend> {
+async function start(gpu: Gpu, Backend: BackendClass, how: string, tensorBytesMax: number): Promise<WebgpuBackend> {
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null) throw new Error("there is no GPU adapter here: Dawn found no driver that it can use");
   const { limits, info } = adapter;
@@ -169,6 +176,7 @@ async function start(gpu: Gpu, Backend: BackendClass, tensorBytesMax: number): P
   });
   const backend = new Backend(device, info);
   const watch: Watch = {
+    how,
     adapter: {
       vendor: info.vendor,
       architecture: info.architecture,
@@ -177,12 +185,13 @@ async function start(gpu: Gpu, Backend: BackendClass, tensorBytesMax: number): P
     },
     tensorBytesMax: Math.min(tensorBytesMax, device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
     fault: undefined,
-    another: () => start(gpu, Backend, tensorBytesMax),
+    another: () => start(gpu, Backend, how, tensorBytesMax),
     successor: undefined,
   };
   watches.set(backend, watch);
-  device.addEventListener("uncapturederror", ({ error }) => {
-    watch.fault ??= new Error(error.message);
+  device.addEventListener("uncapturederror", (event) => {
+    event.preventDefault(); // Dawn would print it
+    watch.fault ??= new Error(event.error.message);
   });
   void device.lost.then(({ reason, message }) => {
     watch.fault ??= new Error(`it was lost (${reason}): ${message}`);
