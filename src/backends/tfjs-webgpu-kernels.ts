@@ -141,12 +141,22 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** How two partial results become one, in WGSL. */
+/**
+ * How two partial results become one, in WGSL. Extremes are compared by their bits: a device may read subnormals as zeros where it
+ * compares numbers, and would then choose any of them.
+ */
 const COMBINE = {
-  sum: "a + b",
-  min: "select(select(b, a, a < b), a + b, isnan(a) || isnan(b))",
-  max: "select(select(b, a, a > b), a + b, isnan(a) || isnan(b))",
+  sum: "return a + b;",
+  min: "if (isnan(a) || isnan(b)) { return a + b; } return select(b, a, order(a) < order(b));",
+  max: "if (isnan(a) || isnan(b)) { return a + b; } return select(b, a, order(a) > order(b));",
 } as const;
+
+/** The integer whose order is that of the number. */
+const ORDER = `
+  fn order(x : f32) -> i32 {
+    let bits = bitcast<i32>(x);
+    return bits ^ ((bits >> 31u) & 0x7fffffff);
+  }`;
 
 /** Children that one thread reads before more threads share a row. */
 const CHILDREN_OF_THREAD = 8;
@@ -184,8 +194,9 @@ function reduceRows(
       ["tasks", "width", "pieces", "pieceWidth"],
       `
       const LANES = ${lanes}u;
+      ${ORDER}
       var<workgroup> partial : array<${type}, ${THREADS}>;
-      fn combine(a : ${type}, b : ${type}) -> ${type} { return ${COMBINE[how]}; }
+      fn combine(a : ${type}, b : ${type}) -> ${type} { ${COMBINE[how]} }
       fn main(index : i32) {
         let task = groupOf() * ${THREADS / lanes}u + localId.x / LANES;
         let lane = localId.x % LANES;
@@ -224,7 +235,7 @@ function reduceRows(
 function reduction(how: keyof typeof COMBINE): OwnKernel {
   return ({ inputs, attrs, backend }) => {
     const x = inputs["x"]!;
-    const axes = [attrs["axis"]].flat();
+    const axes = [attrs["reductionIndices"] ?? attrs["axis"]].flat(); // Max has a name of its own for it
     const last = x.shape.length - 1;
     if (axes.length !== 1 || (axes[0] !== last && axes[0] !== -1) || attrs["keepDims"] === true || x.shape[last] === 0) return undefined;
     if (how !== "sum" && x.dtype !== "float32") return undefined;

@@ -56,6 +56,13 @@ describe.skipIf(absent !== undefined)(`backend webgpu${absent === undefined ? ""
         expect(Array.from(await got.data())).toEqual(expected);
     });
 
+    test("extremes of subnormals and zeros are the right ones, or zero where the device has no subnormals", async () => {
+      const tiny = 2 ** -149;
+      const x = tf.tensor([5 * tiny, -3 * tiny, 2 * tiny, -4 * tiny, 0, 7 * tiny], [2, 3]);
+      expect([[-3, -4].map((n) => n * tiny), [0, 0]]).toContainEqual(Array.from(await tf.min(x, 1).data(), (v) => v + 0));
+      expect([[5, 7].map((n) => n * tiny), [0, 0]]).toContainEqual(Array.from(await tf.max(x, 1).data(), (v) => v + 0));
+    });
+
     test("a product keeps a NaN or an infinity in its row, whatever the extents", async () => {
       for (const [m, n, k] of [
         [1, 3, 2],
@@ -97,7 +104,7 @@ describe.skipIf(absent !== undefined)(`backend webgpu${absent === undefined ? ""
   describe("a device with small tensors", () => {
     test("gets every level in pieces: the same bits, or it is said what does not fit", LONG, async () => {
       const whole = await loadTfjs("webgpu");
-      const cases = Array.from({ length: 120 }, (_, seed) => randomCase(seed));
+      const cases = Array.from({ length: 60 }, (_, seed) => randomCase(seed));
       const all = (fitted: Fitted): boolean[] => fitted.levels.map(() => true);
       const expected = [];
       for (const { fitted, data } of cases) expected.push(await whole.run(fitted, data, all(fitted)));
@@ -114,8 +121,8 @@ describe.skipIf(absent !== undefined)(`backend webgpu${absent === undefined ? ""
           if (data.length > 64) cut++;
         }
       }
-      expect(refused).toBeGreaterThan(5);
-      expect(cut).toBeGreaterThan(20);
+      expect(refused).toBeGreaterThan(2);
+      expect(cut).toBeGreaterThan(10);
     });
 
     test("weights of one frame reach every frame, whichever piece it is in", async () => {
