@@ -3,15 +3,17 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { machine, machineSlug } from "./harness/machine.mjs";
+import { machine, machineSlug, slug } from "./harness/machine.mjs";
 import { printCases, printChecks, summary } from "./harness/report.mjs";
 
 const SUITES = ["chain", "rows", "engine", "workers", "tensors", "planner", "flights", "kernels"];
+/** Only where they are named: they need what not every machine has. */
+const NAMED = ["gpu"];
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false } } });
-const unknown = positionals.find((name) => !SUITES.includes(name));
+const unknown = positionals.find((name) => ![...SUITES, ...NAMED].includes(name));
 if (unknown !== undefined) {
-  console.error(`There is no suite "${unknown}". The suites are ${SUITES.join(", ")}.`);
+  console.error(`There is no suite "${unknown}". The suites are ${[...SUITES, ...NAMED].join(", ")}.`);
   process.exit(2);
 }
 
@@ -43,12 +45,25 @@ console.log(`\n${targets.length - unsound.length - missed.length} of ${targets.l
 if (missed.length > 0) console.log(`Below target:${list(missed)}`);
 if (unsound.length > 0) console.log(`Not to be judged, since other work held the cores (run again when they are free):${list(unsound)}`);
 if (options.quick) console.log("Quick: too few samples to keep, nothing saved.");
-else console.log(`Saved as bench/results/${save(facts, results)}.`);
+else
+  for (const [file, found] of byFile(facts, results)) {
+    save(file, facts, found);
+    console.log(`Saved as bench/results/${file}.`);
+  }
 process.exitCode = missed.length > 0 ? 1 : unsound.length > 0 ? 3 : 0;
 
-/** Writes the suites that ran into the machine's results file, beside those that did not run this time. */
-function save(facts, results) {
-  const name = `${machineSlug(facts)}.json`;
+/** The results by the file they belong in: the machine's, or its with the name of the device that a suite measured. */
+function byFile(facts, results) {
+  const files = new Map();
+  for (const [suite, result] of Object.entries(results)) {
+    const file = `${[machineSlug(facts), ...(result.device ? [slug(result.device)] : [])].join("-")}.json`;
+    files.set(file, { ...files.get(file), [suite]: result });
+  }
+  return files;
+}
+
+/** Writes the suites that ran into a results file, beside those that did not run this time. */
+function save(name, facts, results) {
   const folder = fileURLToPath(new URL("results/", import.meta.url));
   const file = `${folder}${name}`;
   mkdirSync(folder, { recursive: true });
@@ -57,5 +72,4 @@ function save(facts, results) {
   const suites = { ...before.suites };
   for (const [suite, result] of Object.entries(results)) suites[suite] = { date, ...facts, ...result };
   writeFileSync(file, `${JSON.stringify({ suites }, null, 1)}\n`);
-  return name;
 }

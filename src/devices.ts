@@ -158,7 +158,8 @@ export class Devices {
   async #measureOne(name: typeof HOME | TensorBackendName, versions: string, time: TimedRunsOn): Promise<Measured> {
     const signal = AbortSignal.timeout(MEASURE_MS_MAX);
     const atHome = name === HOME;
-    const { processor } = atHome ? { processor: "cpu" } : await this.thread(name).open();
+    const { processor, software } = atHome ? { processor: "cpu", software: false } : await this.thread(name).open();
+    if (software) throw new Error("its driver is in software: the kernels do the same work on the same cores");
     const leaves = atHome ? "given" : "f32";
     const rates = await measure(time(name, signal), leaves);
     // A library holds the leaves once more, beside the engine's memory; a GPU's own memory cannot be asked for.

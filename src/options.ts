@@ -12,10 +12,11 @@ import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
  * - `"reference"`: the contract in plain loops, slow, on the calling thread.
  * - `"tensorflow"`: TensorFlow.js tensor ops in float32 on the native TensorFlow library, in a thread of its own; accuracy `"fast"`,
  *   with an error bound. `npx fourfold setup tensorflow` gets it.
+ * - `"webgpu"`: the same ops on a GPU, through Dawn; accuracy `"fast"`, with an error bound. `npx fourfold setup webgpu` gets it.
  * - `"tfjs-cpu"`: the same ops on TensorFlow.js's backend in plain JavaScript, to compare with. Needs `@tensorflow/tfjs-core` and
  *   `@tensorflow/tfjs-backend-cpu`.
  */
-export type BackendName = "auto" | "wasm" | "reference" | "tensorflow" | "tfjs-cpu";
+export type BackendName = "auto" | "wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu";
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions {
@@ -90,7 +91,7 @@ export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
 /** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
 const MEMORY_BYTES_MAX = 8 * 2 ** 30;
 
-const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "tfjs-cpu"];
+const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "webgpu", "tfjs-cpu"];
 /** What timers can wait: 2^31 − 1 milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 

@@ -19,10 +19,15 @@ export function machine() {
 
 /** The name of the machine's results file: its CPU and cores. */
 export function machineSlug({ cpu, cores }) {
-  return `${cpu
+  return `${slug(cpu)}-${cores}-cores`;
+}
+
+/** Words as part of a file's name. */
+export function slug(words) {
+  return words
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-|-$/g, "")}-${cores}-cores`;
+    .replace(/^-|-$/g, "");
 }
 
 /** Bytes of the cache that a working set must exceed to be read from memory; 32 MiB where the system does not tell. */

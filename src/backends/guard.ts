@@ -28,7 +28,7 @@ export function guarded(onDevice: Executable, makeAtHome: () => Executable, opti
           return output;
         } catch (error) {
           if (!isFault(error, absentToo)) throw error;
-          onFault();
+          if (error.code !== "ERR_FOURFOLD_MEMORY") onFault(); // a smaller input may fit
           reason = reasonOf(error);
         }
       const moved: Moved = { from: device, reason };
@@ -48,10 +48,11 @@ function reasonOf({ message, fix }: FourfoldError): string {
   return fix === undefined ? message : message.slice(0, -`. ${fix}`.length);
 }
 
+const FAULTS: readonly string[] = ["ERR_FOURFOLD_DEVICE", "ERR_FOURFOLD_WORKER", "ERR_FOURFOLD_MEMORY"];
+
 /** True for what says that the device failed, not that the input is wrong. */
 function isFault(error: unknown, absentToo: boolean): error is FourfoldError {
   if (!(error instanceof FourfoldError)) return false;
-  return (
-    error.code === "ERR_FOURFOLD_DEVICE" || error.code === "ERR_FOURFOLD_WORKER" || (absentToo && error.code === "ERR_FOURFOLD_BACKEND")
-  );
+  const { code } = error;
+  return FAULTS.includes(code) || (absentToo && code === "ERR_FOURFOLD_BACKEND");
 }

@@ -16,10 +16,11 @@ let backend: TensorBackend | undefined;
 let turn: Promise<void> = Promise.resolve();
 
 port.on("message", (request: Request) => {
+  if (request.kind === "end") process.exit(0);
   turn = turn.then(() => answer(request));
 });
 
-async function answer(request: Request): Promise<void> {
+async function answer(request: Exclude<Request, { kind: "end" }>): Promise<void> {
   if (request.kind === "forget") return void programs.delete(request.program);
   if (request.kind === "drop") {
     copies.get(request.copy)?.dispose();
@@ -31,7 +32,7 @@ async function answer(request: Request): Promise<void> {
     if ("load" in request && request.load) programs.set(request.program, request.load);
     switch (request.kind) {
       case "open":
-        return reply({ id, result: { version: backend.version, processor: backend.processor } });
+        return reply({ id, result: { version: backend.version, processor: backend.processor, software: backend.software } });
       case "upload":
         copies.set(request.copy, await backend.upload(request.data));
         return reply({ id, result: undefined });

@@ -6,6 +6,7 @@
  * The thread starts with the first call and does not keep Node alive while it is idle. If it is lost, the call under way fails with
  * ERR_FOURFOLD_WORKER and the next one starts another.
  */
+import { once } from "node:events";
 import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
 import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Fitted } from "../reduce/resolve.ts";
@@ -53,7 +54,8 @@ export type Request =
     }
   | { readonly kind: "upload"; readonly id: number; readonly copy: number; readonly data: TypedData }
   | { readonly kind: "forget"; readonly program: number }
-  | { readonly kind: "drop"; readonly copy: number };
+  | { readonly kind: "drop"; readonly copy: number }
+  | { readonly kind: "end" };
 
 /** What a run gave. */
 interface Ran {
@@ -67,6 +69,8 @@ export interface Opened {
   readonly version: string;
   /** What computes: devices on one processor share its cores. */
   readonly processor: "cpu" | "gpu";
+  /** True for a GPU whose work the CPU does. */
+  readonly software: boolean;
 }
 
 /** What each kind of request is answered with. */
@@ -320,6 +324,9 @@ function keep(bounds: Map<number, Float64Array>, id: number, made: Float64Array)
   bounds.set(id, made);
 }
 
+/** A thread that does not end when it is asked to, hangs: milliseconds. */
+const END_MS_MAX = 10_000;
+
 interface Call {
   readonly resolve: (result: never) => void;
   readonly reject: (error: Error) => void;
@@ -340,6 +347,8 @@ class Thread {
   #ids = 0;
   /** Why it is being ended. */
   #ending: Error | undefined;
+  /** Whether it is asked to end, and not stopped. */
+  readonly #asked: boolean;
 
   constructor(name: TensorBackendName, { workerUrl, runMsMax = RUN_MS_MAX }: TensorThreadOptions) {
     this.#name = name;
@@ -358,6 +367,7 @@ class Thread {
         ? new Worker(new URL("../../dist/backends/tensor-worker.js", import.meta.url), options)
         : new Worker(workerUrl, options);
     worker.unref();
+    this.#asked = name === "webgpu";
     let fault: unknown;
     worker.on("error", (error) => {
       fault = error;
@@ -371,8 +381,12 @@ class Thread {
       this.#calls.delete(reply.id);
       clearTimeout(call.deadline);
       if (this.#calls.size === 0) worker.unref();
-      if ("error" in reply) call.reject(uncarry(reply.error));
-      else call.resolve(reply.result as never);
+      if ("error" in reply) {
+        const error = uncarry(reply.error);
+        // Another device takes the place of one that failed, and has none of its memory.
+        if (error instanceof FourfoldError && error.code === "ERR_FOURFOLD_DEVICE") this.copies.clear();
+        call.reject(error);
+      } else call.resolve(reply.result as never);
     });
     this.#worker = worker;
   }
@@ -397,7 +411,7 @@ class Thread {
         fix: 'Raise deviceMsMax if the work is as large as that, or use backend "wasm"',
       }),
     );
-    void this.#worker.terminate();
+    if (!this.#asked) void this.#worker.terminate(); // else it is left alone: see end()
     this.#worker.unref();
   }
 
@@ -415,9 +429,16 @@ class Thread {
     this.#worker.postMessage(request);
   }
 
+  /** Ends the thread. One on a GPU is asked to end: stopped in the middle of a call into Dawn, it would abort the whole process. */
   async end(error: Error): Promise<void> {
+    if (this.gone) return;
     this.#ending = error;
-    await this.#worker.terminate();
+    if (!this.#asked) return void (await this.#worker.terminate());
+    this.post({ kind: "end" });
+    const timer = setTimeout(() => void this.#worker.terminate(), END_MS_MAX);
+    this.#worker.ref();
+    await once(this.#worker, "exit");
+    clearTimeout(timer);
   }
 }
 

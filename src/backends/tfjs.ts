@@ -9,13 +9,14 @@
  */
 import util from "node:util";
 import { FourfoldError } from "../errors.ts";
-import { type Arithmetic, TENSOR_F32 } from "../reduce/bound.ts";
+import { type Arithmetic, GPU_F32, TENSOR_F32 } from "../reduce/bound.ts";
 import { emptyValue } from "../reduce/node.ts";
 import type { BuiltIn } from "../reduce/reductions.ts";
 import { builtIn, type Fitted, type FittedLevel, type FittedWeights } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
 import { childStart } from "../reduce/tree.ts";
 import type { NanPolicy, TypedData } from "../types.ts";
+import { adapterOf, isSoftware, loadWebgpu, onDevice, tensorBytesMaxOf } from "./tfjs-webgpu.ts";
 
 /** A tensor, as far as this file uses one. Its own types, so that users need not install TensorFlow.js to compile. */
 interface Tensor {
@@ -30,7 +31,7 @@ interface TensorModule {
   getBackend(): string;
   findBackend(name: string): unknown;
   setBackend(name: string): Promise<boolean>;
-  tidy(work: () => void): void;
+  tidy<T>(work: () => T): T;
   keep(t: Tensor): Tensor;
   tensor(values: Float32Array | Int32Array | Uint8Array, shape: number[], dtype: "float32" | "int32" | "bool"): Tensor;
   fill(shape: number[], value: number, dtype: "float32" | "int32"): Tensor;
@@ -39,6 +40,7 @@ interface TensorModule {
   reshape(x: Tensor, shape: number[]): Tensor;
   concat(parts: Tensor[], axis: number): Tensor;
   gather(x: Tensor, indices: Tensor, axis: number): Tensor;
+  slice(x: Tensor, begin: number[], size: number[]): Tensor;
   matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor;
   mul(a: Tensor, b: Tensor): Tensor;
   sub(a: Tensor, b: Tensor): Tensor;
@@ -74,11 +76,14 @@ export interface TensorBackend {
   readonly version: string;
   /** What computes: devices on one processor share its cores. */
   readonly processor: "cpu" | "gpu";
+  /** True for a GPU whose work the CPU does. */
+  readonly software: boolean;
   /** How it rounds, for the bound of its results. */
   readonly arithmetic: Arithmetic;
   /**
    * Runs a chain. `keep` says which levels are wanted; the outermost always is. `clean` says that no leaf is NaN, which spares a look.
-   * @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in; ERR_FOURFOLD_NAN under `nan: "error"`
+   * @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in; ERR_FOURFOLD_NAN under `nan: "error"`;
+   * ERR_FOURFOLD_MEMORY if the device cannot hold a row; ERR_FOURFOLD_DEVICE if it fails
    */
   run(fitted: Fitted, data: TypedData | Resident, keep: readonly boolean[], clean?: boolean): Promise<readonly (LevelValues | undefined)[]>;
   /** Copies leaves to the device. Give them back with `dispose()`. */
@@ -93,22 +98,30 @@ interface Device {
   readonly packages: readonly string[];
   /** A file of the first package that its tarball lacks: without it the package is there and does not work. */
   readonly file: string | undefined;
-  readonly processor: "cpu" | "gpu";
   /** The command that gets it. */
   readonly command: string;
   /** Imports the packages; gives what TensorFlow.js's core exports. */
   load(): Promise<unknown>;
   /** The version of what computes, from TensorFlow.js's core and from its backend. @throws if it is one that gives wrong results */
   version(core: TensorModule, backend: unknown): string;
+  /** What a device of its own asks for; undefined where the CPU computes. */
+  readonly gpu?: {
+    /** Runs `work` on a device that works; see {@link onDevice}. */
+    run<T>(core: TensorModule, work: () => Promise<T>): Promise<T>;
+    /** Bytes that one tensor may have. */
+    tensorBytesMax(backend: unknown): number;
+    /** True if the CPU does its work. */
+    isSoftware(backend: unknown): boolean;
+  };
 }
 
 const VERSION = "4.22.0";
 
 /** The names of the tensor backends. */
-export type TensorBackendName = "tensorflow" | "tfjs-cpu";
+export type TensorBackendName = "tensorflow" | "webgpu" | "tfjs-cpu";
 
 /** The tensor backends that `auto` may choose where they are installed. The others are there to compare with. */
-export const AUTO_BACKENDS: readonly TensorBackendName[] = ["tensorflow"];
+export const AUTO_BACKENDS: readonly TensorBackendName[] = ["tensorflow", "webgpu"];
 
 /** True for the name of a tensor backend. */
 export function isTensorBackend(name: string | undefined): name is TensorBackendName {
@@ -126,7 +139,6 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
     arithmetic: TENSOR_F32,
     packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
     file: undefined,
-    processor: "cpu",
     command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-cpu@${VERSION}`,
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
@@ -140,13 +152,22 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
     arithmetic: TENSOR_F32,
     packages: ["@tensorflow/tfjs-node"],
     file: "lib/napi-v8/tfjs_binding.node",
-    processor: "cpu",
     command: "npx fourfold setup tensorflow",
     load: async () => {
       prepareProcess();
       return (await import("@tensorflow/tfjs-node")).default;
     },
     version: (_, backend) => libraryVersion(backend),
+  },
+  webgpu: {
+    backend: "webgpu",
+    arithmetic: GPU_F32,
+    packages: ["webgpu", "@tensorflow/tfjs-backend-webgpu", "@tensorflow/tfjs-core"],
+    file: undefined,
+    command: "npx fourfold setup webgpu",
+    load: loadWebgpu,
+    version: ({ version_core }, backend) => `${version_core} on ${adapterOf(backend)}`,
+    gpu: { run: onDevice, tensorBytesMax: tensorBytesMaxOf, isSoftware },
   },
 };
 
@@ -212,23 +233,43 @@ function quiet(backend: unknown): void {
  */
 export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"): TensorBackend {
   const tf = core as TensorModule;
-  const { backend, arithmetic, version, processor } = DEVICES[name];
+  const { backend, arithmetic, version, gpu } = DEVICES[name];
+  const bytesMaxOf = (): number => gpu?.tensorBytesMax(tf.findBackend(backend)) ?? Number.POSITIVE_INFINITY;
   return {
     name,
     version: version(tf, tf.findBackend(backend)),
-    processor,
+    processor: gpu ? "gpu" : "cpu",
+    software: gpu?.isSoftware(tf.findBackend(backend)) === true,
     arithmetic,
     upload: async (data) => {
-      const tensor = onBackend(tf, backend, () => uploaded(tf, data));
+      const work = async (): Promise<Tensor> => {
+        const given = { bytes: 4 * data.length, most: bytesMaxOf() };
+        if (given.bytes > given.most)
+          throw new FourfoldError(
+            "ERR_FOURFOLD_MEMORY",
+            `a copy of ${given.bytes} bytes on the device, whose tensors have at most ${given.most}`,
+            {
+              given: given.bytes,
+              expected: given.most,
+              fix: "Use a tensor without a copy there, which is handed over in pieces",
+            },
+          );
+        return onBackend(tf, backend, () => uploaded(tf, data));
+      };
+      const tensor = await (gpu ? gpu.run(tf, work) : work());
       return { leaves: data.length, tensor, firstNan: findNan(data), dispose: () => tensor.dispose() };
     },
     run: async (fitted, data, keep, clean = false) => {
       refuse(fitted, name);
       const hasNan = clean ? false : fitted.nan === "propagate" ? undefined : hasNanIn(data, fitted.nan);
-      return readLevels(
-        fitted,
-        onBackend(tf, backend, () => buildLevels(tf, fitted, data, keep, hasNan)),
-      );
+      const work = (): Promise<RunLevels> => {
+        const bytesMax = bytesMaxOf();
+        return readLevels(
+          fitted,
+          onBackend(tf, backend, () => buildLevels(tf, fitted, data, keep, hasNan, bytesMax)),
+        );
+      };
+      return gpu ? gpu.run(tf, work) : work();
     },
   };
 }
@@ -332,6 +373,8 @@ interface Built {
 interface Group {
   /** The nodes of a ragged level, ascending; undefined where all nodes of the level have the length `width`. */
   readonly nodes: Uint32Array | undefined;
+  /** The first node, where there is no list. */
+  readonly first: number;
   readonly rows: number;
   readonly width: number;
 }
@@ -343,12 +386,14 @@ function buildLevels(
   data: TypedData | Resident,
   keep: readonly boolean[],
   hasNan: boolean | undefined,
+  bytesMax: number,
 ): readonly (Pending | undefined)[] {
   const outermost = fitted.levels.length - 1;
   let pending: readonly (Pending | undefined)[] = [];
   tf.tidy(() => {
     const levels: Built[] = [];
-    for (let index = 0; index <= outermost; index++) levels.push(new LevelBuild(tf, fitted, index, data, levels[index - 1], hasNan).run());
+    for (let index = 0; index <= outermost; index++)
+      levels.push(new LevelBuild(tf, fitted, index, data, levels[index - 1], hasNan, bytesMax).run());
     // Kept last of all: an operation that throws leaves nothing behind.
     pending = levels.map((built, index) =>
       keep[index] === true || index === outermost ? pend(tf, fitted.levels[index]!, built) : undefined,
@@ -424,6 +469,8 @@ class LevelBuild {
   /** Planes of the children, and of the result. */
   private readonly planes: number;
   private readonly outputs: number;
+  /** Bytes that one tensor may have. */
+  private readonly bytesMax: number;
 
   constructor(
     tf: TensorModule,
@@ -432,6 +479,7 @@ class LevelBuild {
     data: TypedData | Resident,
     below: Built | undefined,
     hasNan: boolean | undefined,
+    bytesMax: number,
   ) {
     const level = fitted.levels[index]!;
     this.tf = tf;
@@ -444,11 +492,15 @@ class LevelBuild {
     this.hasNan = hasNan;
     this.planes = below?.planes ?? 1;
     this.outputs = level.weights.form === "matrix" ? level.weights.rows : this.planes;
+    this.bytesMax = bytesMax;
   }
 
   run(): Built {
-    const groups = groupsOf(this.level);
-    const parts = groups.map((group) => (group.rows === 0 || group.width === 0 ? this.empty(group) : this.group(group)));
+    const groups = groupsOf(this.level).flatMap((group) => this.split(group));
+    // Each part has a tidy of its own, so that what it needed beside its result serves the next one.
+    const parts = groups.map((group) =>
+      this.tf.tidy(() => (group.rows === 0 || group.width === 0 ? this.empty(group) : this.group(group))),
+    );
     const values = this.join(
       groups,
       parts.map((p) => p.values),
@@ -466,6 +518,33 @@ class LevelBuild {
             parts.map((p) => p.records!),
           );
     return { values, planes: this.outputs, kept, records };
+  }
+
+  /** A group as groups that each fit into the device's tensors. @throws FourfoldError ERR_FOURFOLD_MEMORY if a row does not */
+  private split(group: Group): readonly Group[] {
+    if (this.bytesMax === Number.POSITIVE_INFINITY) return [group];
+    const { nodes, rows, width } = group;
+    const values = Math.max(this.planes, this.outputs);
+    // The level's values are one tensor, and so are its children with the one that stands for padding.
+    for (const [what, bytes] of [
+      ["a row", 4 * values * width],
+      ["the values", 4 * values * this.level.nodes],
+      ["the children", this.below ? 4 * this.planes * (this.level.children + 1) : 0],
+    ] as const)
+      if (bytes > this.bytesMax)
+        throw new FourfoldError(
+          "ERR_FOURFOLD_MEMORY",
+          `level "${this.level.name}": ${what} would take ${bytes} bytes on the device, its tensors have at most ${this.bytesMax}`,
+          { given: bytes, expected: this.bytesMax, fix: 'Use backend "wasm", or run fewer frames at once', at: { level: this.level.name } },
+        );
+    const pieceBytes = Math.min(this.bytesMax, PIECE_BYTES);
+    const most = Math.max(1, Math.floor(pieceBytes / (4 * values * Math.max(1, width))));
+    if (rows <= most) return [group];
+    return Array.from({ length: Math.ceil(rows / most) }, (_, piece): Group => {
+      const from = piece * most;
+      const to = Math.min(rows, from + most);
+      return { nodes: nodes?.subarray(from, to), first: from, rows: to - from, width };
+    });
   }
 
   /** Nodes without children: their value, or NaN for missing ones. */
@@ -575,7 +654,7 @@ class LevelBuild {
     if (!(values instanceof Float64Array)) return list(this.lengths(group, 1), [1, group.rows]);
     const sums = new Float64Array(group.rows);
     for (let i = 0; i < group.rows; i++) {
-      const node = group.nodes ? group.nodes[i]! : i;
+      const node = nodeOf(group, i);
       const start = childStart(level, node) % values.length; // one frame's weights serve every frame, and no node spans two
       sums[i] = total(values, start, start + lengthOf(level, node));
     }
@@ -624,7 +703,9 @@ class LevelBuild {
   /** Values that the host has for each child, or for each child of one frame, as [planes or 1, rows, width]. */
   private perChild(group: Group, values: ArrayLike<number>, pad: number = 0): Tensor {
     const { tf, level } = this;
-    const { nodes, rows, width } = group;
+    const { nodes, first, rows, width } = group;
+    if (nodes === undefined && rows < level.nodes)
+      return tf.tensor(floats(values, first * width, rows * width), [1, rows, width], "float32");
     if (nodes === undefined) {
       const one = tf.tensor(floats(values), [1, values.length / width, width], "float32");
       return values.length === level.children ? one : this.tile(one, level.children / values.length, rows);
@@ -649,9 +730,12 @@ class LevelBuild {
   /** The children [planes, children] of the level below as [planes, rows, width]. */
   private gather(group: Group, below: Tensor, pad: number, dtype: "float32" | "int32"): Tensor {
     const { tf, level } = this;
-    const { nodes, rows, width } = group;
+    const { nodes, first, rows, width } = group;
     const planes = below.shape[0]!;
-    if (nodes === undefined) return tf.reshape(below, [planes, rows, width]);
+    if (nodes === undefined) {
+      const own = rows < level.nodes ? tf.slice(below, [0, first * width], [planes, rows * width]) : below;
+      return tf.reshape(own, [planes, rows, width]);
+    }
     const padded = tf.concat([below, tf.fill([planes, 1], pad, dtype)], 1);
     const indices = new Int32Array(rows * width).fill(level.children);
     for (let i = 0; i < rows; i++) {
@@ -687,14 +771,15 @@ class LevelBuild {
   }
 
   /** How many children each node of a group has, for each plane. */
-  private lengths({ nodes, rows }: Group, planes: number): Float32Array {
-    return Float32Array.from({ length: planes * rows }, (_, i) => lengthOf(this.level, nodes ? nodes[i % rows]! : i % rows));
+  private lengths(group: Group, planes: number): Float32Array {
+    return Float32Array.from({ length: planes * group.rows }, (_, i) => lengthOf(this.level, nodeOf(group, i % group.rows)));
   }
 
   /** The groups' results [planes, rows] as one [planes, nodes], in the order of the nodes. */
   private join(groups: readonly Group[], parts: readonly Tensor[]): Tensor {
     const { tf } = this;
     if (groups.length === 1) return parts[0]!;
+    if (groups[0]!.nodes === undefined) return tf.concat([...parts], 1);
     const position = new Int32Array(this.level.nodes);
     let at = 0;
     for (const { nodes } of groups) for (const node of nodes!) position[node] = at++;
@@ -713,6 +798,9 @@ interface Part {
   readonly records: Tensor | undefined;
 }
 
+/** Bytes of one tensor on a device with limits: a large input is uploaded in parts of this size, so that few of them are held at once. */
+const PIECE_BYTES = 256 << 20;
+
 /** Padding may at most double the children before rows are grouped by length. */
 const PADDING_MAX = 2;
 
@@ -721,7 +809,7 @@ const PADDING_MAX = 2;
  * where that would more than double them, grouped by powers of two: padding then stays below a factor of 2, whatever the lengths.
  */
 function groupsOf(level: FittedLevel): readonly Group[] {
-  if (level.extent !== undefined) return [{ nodes: undefined, rows: level.nodes, width: level.extent }];
+  if (level.extent !== undefined) return [{ nodes: undefined, first: 0, rows: level.nodes, width: level.extent }];
   let longest = 0;
   let filled = 0;
   for (let node = 0; node < level.nodes; node++) {
@@ -738,7 +826,11 @@ function groupsOf(level: FittedLevel): readonly Group[] {
     if (nodes) nodes.push(node);
     else groups.set(width, [node]);
   }
-  return Array.from(groups, ([width, nodes]): Group => ({ nodes: Uint32Array.from(nodes), rows: nodes.length, width }));
+  return Array.from(groups, ([width, nodes]): Group => ({ nodes: Uint32Array.from(nodes), first: 0, rows: nodes.length, width }));
+}
+
+function nodeOf({ nodes, first }: Group, row: number): number {
+  return nodes ? nodes[row]! : first + row;
 }
 
 function lengthOf(level: FittedLevel, node: number): number {
@@ -751,9 +843,13 @@ function total(values: ArrayLike<number>, start: number, end: number): number {
   return sum;
 }
 
-/** Values as float32; no copy where they are. */
-function floats(values: ArrayLike<number>): Float32Array {
-  return values instanceof Float32Array ? values : new Float32Array(values);
+/** Values as float32, from `from` on and cyclically; no copy where they are. */
+function floats(values: ArrayLike<number>, from: number = 0, length: number = values.length): Float32Array {
+  if (values instanceof Float32Array && from + length <= values.length) return values.subarray(from, from + length);
+  if (from === 0 && length === values.length) return new Float32Array(values);
+  const list = new Float32Array(length);
+  for (let i = 0; i < length; i++) list[i] = values[(from + i) % values.length]!;
+  return list;
 }
 
 function finiteWeights(weights: FittedWeights): boolean {

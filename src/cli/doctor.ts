@@ -10,6 +10,7 @@ import { readArgs } from "./args.ts";
 import { EXIT } from "./failure.ts";
 import { bitsOf } from "./formats.ts";
 import { type Finding, fixOf, messageOf, tried, tryInChild } from "./trial.ts";
+import { missingForAdapter } from "./webgpu.ts";
 
 /** What `fourfold doctor --json` prints. */
 export interface Report {
@@ -20,7 +21,7 @@ export interface Report {
   readonly platform: { readonly os: string; readonly arch: string; readonly cpu: string; readonly cores: number };
   readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
   readonly wasm: { readonly simd: boolean; readonly threads: boolean; readonly waitAsync: boolean };
-  readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "tfjs-cpu", Finding>>;
+  readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu", Finding>>;
   readonly tables: Readonly<Record<"duckdb", Finding>>;
   /** With --calibrate: what the devices that `auto` may choose were measured at. */
   readonly calibration?: Calibration;
@@ -45,7 +46,12 @@ async function examine(): Promise<Report> {
     version: string;
     engines: { node: string };
   };
-  const backends = { ...(await kernels()), tensorflow: await tryInChild("tensorflow"), "tfjs-cpu": await tryInChild("tfjs-cpu") };
+  const backends = {
+    ...(await kernels()),
+    tensorflow: await tryInChild("tensorflow"),
+    webgpu: await gpu(),
+    "tfjs-cpu": await tryInChild("tfjs-cpu"),
+  };
   return {
     ok: backends.wasm.present,
     fourfold: packageJson.version,
@@ -99,6 +105,14 @@ async function kernels(): Promise<{ wasm: Finding; reference: Finding }> {
     const broken: Finding = { present: false, note: messageOf(error), fix };
     return { wasm: broken, reference: broken };
   }
+}
+
+/** Tries a GPU; where there is no adapter, says what is missing for one. */
+async function gpu(): Promise<Finding> {
+  const finding = await tryInChild("webgpu");
+  if (finding.present || finding.note.includes("is not installed")) return finding;
+  const reasons = await missingForAdapter();
+  return reasons.length === 0 ? finding : { ...finding, fix: reasons.join("; ") };
 }
 
 /** Tries DuckDB on a spec of one row: its native part can be missing while its package is there. */

@@ -3,6 +3,7 @@ import { choice, readArgs, usageError } from "./args.ts";
 import { EXIT, harmless } from "./failure.ts";
 import { progressBar } from "./progress.ts";
 import { planTensorflow, SOURCES, setUpTensorflow } from "./tensorflow.ts";
+import { planWebgpu, setUpWebgpu } from "./webgpu.ts";
 
 /** Sets a backend up; returns the exit code. */
 export async function setup(args: readonly string[], signal: AbortSignal): Promise<number> {
@@ -12,25 +13,33 @@ export async function setup(args: readonly string[], signal: AbortSignal): Promi
     from: { type: "string" },
     verbose: { type: "boolean" },
   });
-  choice("backend", positionals[0], ["tensorflow"]);
+  const backend = choice("backend", positionals[0], ["tensorflow", "webgpu"]);
   if (positionals.length !== 1) throw usageError("setup takes the name of one backend", "Write: fourfold setup tensorflow", positionals);
   const { from } = values;
   const source = choice("source", values.source, SOURCES);
   if (source !== undefined && from !== undefined) throw usageError("--source and --from exclude each other", "Keep one of them");
+  if (backend === "webgpu" && (source ?? from) !== undefined)
+    throw usageError("--source and --from are for tensorflow", "Write: fourfold setup webgpu");
   if (values["dry-run"]) {
-    process.stdout.write(harmless(planTensorflow({ source, from }), true));
+    process.stdout.write(harmless(backend === "webgpu" ? planWebgpu() : planTensorflow({ source, from }), true));
     return EXIT.ok;
   }
   const bar = progressBar(process.stderr, false);
+  const shown = process.stderr.isTTY === true;
+  const tell = (step: string, what: string): void => {
+    bar.end();
+    process.stdout.write(`${step.padEnd(14)}${harmless(what)}\n`);
+  };
+  if (backend === "webgpu") {
+    await setUpWebgpu({ signal, tell, shown });
+    return EXIT.ok;
+  }
   await setUpTensorflow({
     source,
     from,
     signal,
-    shown: process.stderr.isTTY === true,
-    tell: (step, what) => {
-      bar.end();
-      process.stdout.write(`${step.padEnd(14)}${harmless(what)}\n`);
-    },
+    shown,
+    tell,
     onProgress: (progress) => (progress ? bar.show(progress) : bar.end()),
   }).finally(() => bar.end());
   return EXIT.ok;

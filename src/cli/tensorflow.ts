@@ -21,19 +21,19 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { FourfoldError, show, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../types.ts";
-import { type Ended, runProgram } from "./children.ts";
+import { runProgram } from "./children.ts";
+import { failed, install, installArguments, packageFolder, projectFolder, succeeded, type Wanted } from "./packages.ts";
 import { tryInChild } from "./trial.ts";
 import { readEntries, unpack } from "./zip.ts";
 
 const PACKAGE = "@tensorflow/tfjs-node";
-const VERSION = "4.22.0";
+const WANTED: Wanted = { name: PACKAGE, version: "4.22.0" };
 const NODE_API_HEADERS = "node-api-headers@1.9.0";
 
 /** Where a library can come from, in the order they are tried. */
@@ -80,9 +80,6 @@ const mavenArguments = (to: string): string[] => [
   ...["-q", "-B", "dependency:copy", "-Dartifact=org.tensorflow:tensorflow-core-api:0.5.0:jar:linux-x86_64", `-DoutputDirectory=${to}`],
 ];
 
-/** --save-prod: without it npm leaves out what the project itself lists as an optional peer. */
-const installArguments = ["install", "--no-save", "--save-prod", "--ignore-scripts", "--no-audit", "--no-fund", `${PACKAGE}@${VERSION}`];
-
 /** What tfjs-node's own installer downloads on Linux; asked for first, so that a host that cannot be reached costs seconds. */
 const OFFICIAL_URL = "https://storage.googleapis.com/tensorflow/libtensorflow/libtensorflow-cpu-linux-x86_64-2.9.1.tar.gz";
 const OFFICIAL_ANSWER_MS_MAX = 10_000;
@@ -120,10 +117,10 @@ interface Library {
 
 /** What setting up would do, in words. Changes and fetches nothing. */
 export function planTensorflow({ source, from }: Pick<SetupOptions, "source" | "from">): string {
-  const folder = packageFolder();
+  const folder = packageFolder(WANTED);
   const cache = cacheFolder();
   const lines: [string, string][] = [
-    ["package", folder === undefined ? `npm ${installArguments.join(" ")}, in ${projectFolder()}` : `is there: ${folder}`],
+    ["package", folder === undefined ? `npm ${installArguments([WANTED]).join(" ")}, in ${projectFolder()}` : `is there: ${folder}`],
     ["binding", `${compilerNames().join(" or ")}: compiles the package's binding, 77 KB, once; kept in ${cache}`],
   ];
   const told: Readonly<Record<Source, string>> = {
@@ -153,8 +150,8 @@ export async function setUpTensorflow(options: SetupOptions): Promise<void> {
 
 async function setUp(options: SetupOptions): Promise<void> {
   const { source, from, tell, signal } = options;
-  const folder = packageFolder() ?? (await installPackage(options));
-  tell("package", `${PACKAGE} ${VERSION} in ${folder}`);
+  const folder = packageFolder(WANTED) ?? (await install([WANTED], options))[0]!;
+  tell("package", `${PACKAGE} ${WANTED.version} in ${folder}`);
   const wanted = from === undefined && source === undefined;
   if (wanted && existsSync(join(folder, BINDING))) {
     const { present, version } = await tryInChild("tensorflow", signal);
@@ -194,64 +191,9 @@ async function setUp(options: SetupOptions): Promise<void> {
   );
 }
 
-function failed(message: string, fix: string, given?: unknown): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_SETUP", message, { ...(fix !== "" && { fix }), given });
-}
-
-/** The folder of the package as the backend finds it. */
-function packageFolder(): string | undefined {
-  let file: string;
-  try {
-    file = createRequire(import.meta.url).resolve(`${PACKAGE}/package.json`);
-  } catch {
-    return undefined;
-  }
-  const { version } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
-  if (version !== VERSION)
-    throw failed(
-      `${PACKAGE} is version ${version}, the backend is made for ${VERSION}`,
-      `Run: npm install --ignore-scripts ${PACKAGE}@${VERSION}`,
-    );
-  return dirname(file);
-}
-
-/** The folder whose node_modules holds this package, or this package itself in its own checkout. */
-function projectFolder(): string {
-  const own = fileURLToPath(new URL("../..", import.meta.url));
-  const at = own.lastIndexOf(join("/", "node_modules", "/"));
-  return at < 0 ? own : own.slice(0, at);
-}
-
 function cacheFolder(): string {
   const base = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
   return join(base, "fourfold", `tensorflow-${process.platform}-${process.arch}`);
-}
-
-async function installPackage(options: SetupOptions): Promise<string> {
-  const project = projectFolder();
-  for (const [lock, command] of [
-    ["pnpm-lock.yaml", "pnpm add --ignore-scripts"],
-    ["yarn.lock", "yarn add --ignore-scripts"],
-  ] as const)
-    if (existsSync(join(project, lock)))
-      throw failed(`${PACKAGE} is not installed`, `Run: ${command} ${PACKAGE}@${VERSION}, then this command again`);
-  succeeded(
-    await runProgram("npm", installArguments, { cwd: project, signal: options.signal, shown: options.shown }),
-    `npm ${installArguments.join(" ")}`,
-  );
-  const folder = packageFolder();
-  if (folder === undefined)
-    throw failed(
-      `npm installed ${PACKAGE} where fourfold does not find it`,
-      `Run: npm install --ignore-scripts ${PACKAGE}@${VERSION} in the project that uses fourfold`,
-    );
-  return folder;
-}
-
-function succeeded({ code, stdout, stderr }: Ended, command: string, given?: unknown): void {
-  if (code === 0) return;
-  const said = (stderr.trim() || stdout.trim()).split("\n").slice(-3).join(" ").trim();
-  throw failed(`${command.split(" ").slice(0, 4).join(" ")}: ${said === "" ? `ended with ${code}` : said}`, "", given);
 }
 
 async function installOfficially(folder: string, { signal, shown }: SetupOptions): Promise<void> {

@@ -23,6 +23,7 @@ Commands:
   explain SPEC|X.npy    say what a run would do, in five steps
   doctor                say what works on this machine, and how to get what does not
   setup tensorflow      get the native TensorFlow library
+  setup webgpu          get what runs tensor operations on a GPU
 
 Options:
   -h, --help            this text; fourfold COMMAND --help tells more
@@ -100,21 +101,26 @@ Examples:
   fourfold doctor --calibrate
 `,
   setup: `Usage: fourfold setup tensorflow [OPTIONS]
+       fourfold setup webgpu [OPTIONS]
 
-Gets the native TensorFlow library for the backend "tensorflow", and proves by computing that it works:
+tensorflow: gets the native TensorFlow library for the backend "tensorflow", and proves by computing that it works:
 installs @tensorflow/tfjs-node without its own installer and without changing package.json, compiles its binding
 (g++ or clang++), and takes the library from the first source that has one. What is fetched or compiled is kept in
 the user's cache: the next set-up fetches nothing but the package, if that.
 
+webgpu: installs the packages of the backend "webgpu" in the same way (Dawn, 51 MB, and TensorFlow.js's WebGPU
+backend), asks for a GPU adapter, names what the system lacks for one, and proves by computing that it works.
+
 Options:
-  --source NAME         only this source. In the order they are tried: cache (an earlier set-up), official
+  --source NAME         tensorflow: only this source. In the order they are tried: cache (an earlier set-up), official
                         (tfjs-node's own installer), python (an installed TensorFlow), pip, maven
-  --from PATH           take the library from a wheel of tensorflow or tensorflow-cpu, 2.12 to 2.16, from a Java
+  --from PATH           tensorflow: take the library from a wheel of tensorflow or tensorflow-cpu, 2.12 to 2.16, from a Java
                         archive, or from a folder that holds it
   --dry-run             say what would be done, and do nothing
   --verbose             with an error, its stack and cause
 
 Examples:
+  fourfold setup webgpu
   fourfold setup tensorflow
   fourfold setup tensorflow --source pip
   fourfold setup tensorflow --from tensorflow_cpu-2.15.1-cp311-cp311-manylinux_2_17_x86_64.whl

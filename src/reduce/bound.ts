@@ -37,6 +37,9 @@ export const TENSOR_F32: Arithmetic = {
   order: "any",
 };
 
+/** float32 in WGSL, which may round to either neighbour (its specification, "Floating Point Accuracy"). */
+export const GPU_F32: Arithmetic = { ...TENSOR_F32, unit: 2 ** -23 };
+
 /** The arithmetic of backends that keep the numeric contract. */
 export const CONTRACT_F64: Arithmetic = {
   storage: "f64",

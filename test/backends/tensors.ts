@@ -40,7 +40,10 @@ const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1000);
 const LONG = { timeout: 300_000 };
 
 /** Their names in TensorFlow.js. */
-const OWN = { "tfjs-cpu": "cpu", tensorflow: "tensorflow" } as const;
+const OWN = { tensorflow: "tensorflow", webgpu: "webgpu", "tfjs-cpu": "cpu" } as const;
+
+/** What their versions look like. */
+const VERSIONS = { tensorflow: /^2\.([7-9]|1[0-6])\.\d+$/, webgpu: /^4\.22\.0 on \w.*, \w/, "tfjs-cpu": /^4\.22\.0$/ } as const;
 
 /** Why a backend cannot be tested here; undefined if it can. With FOURFOLD_NEEDS=name its absence is an error. */
 export async function absence(name: TensorBackendName): Promise<string | undefined> {
@@ -422,7 +425,7 @@ export function tensorSuite(name: TensorBackendName): void {
       const watched = createTfjs({ ...tf, sum: watchedSum }, name);
       await watched.run(dense([sum()], [2]), Float32Array.of(1, 2), []);
       expect(running).toEqual([OWN[name]]);
-      expect(backend.version).toMatch(name === "tensorflow" ? /^2\.([7-9]|1[0-6])\.\d+$/ : /^4\.22\.0$/);
+      expect(backend.version).toMatch(VERSIONS[name]);
       process.stderr.write(`backend ${name}: tf.getBackend() is "${running[0]}", version ${backend.version}\n`);
     });
 

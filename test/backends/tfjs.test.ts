@@ -6,6 +6,7 @@ import { failing } from "../failing.ts";
 const COMMANDS: Readonly<Record<TensorBackendName, string>> = {
   "tfjs-cpu": "npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-cpu@4.22.0",
   tensorflow: "npx fourfold setup tensorflow",
+  webgpu: "npx fourfold setup webgpu",
 };
 
 describe.each(Object.entries(COMMANDS) as [TensorBackendName, string][])("backend %s", (name, command) => {

@@ -30,11 +30,11 @@ const heapsOf = (): Heaps =>
     () => false,
   );
 
-const tensorflow = await absence("tensorflow");
-const BACKENDS: readonly (readonly [TensorBackendName, string, string | undefined])[] = [
-  ["tfjs-cpu", "", undefined],
-  ["tensorflow", tensorflow === undefined ? "" : ` (skipped: ${tensorflow})`, tensorflow],
-];
+const optional = async (name: TensorBackendName): Promise<readonly [TensorBackendName, string, string | undefined]> => {
+  const absent = await absence(name);
+  return [name, absent === undefined ? "" : ` (skipped: ${absent})`, absent];
+};
+const BACKENDS = [["tfjs-cpu", "", undefined] as const, await optional("tensorflow"), await optional("webgpu")];
 
 for (const [name, note, absent] of BACKENDS)
   describe.skipIf(absent !== undefined)(`backend ${name}${note}`, () => {
@@ -53,7 +53,8 @@ for (const [name, note, absent] of BACKENDS)
       const heaps = heapsOf();
       const thread = new TensorThread(name, heaps);
       try {
-        for (let seed = 0; seed < 200; seed++) {
+        // A GPU's programs are compiled for each of the two devices: that takes longer than all runs.
+        for (let seed = 0; seed < (name === "webgpu" ? 50 : 200); seed++) {
           const { title, fitted, data } = randomCase(seed);
           const keep = fitted.levels.map((_, i) => (seed + i) % 2 === 0);
           const executable = thread.prepare(fitted, keep);

@@ -34,6 +34,9 @@ describe("fourfold doctor", () => {
     const { tensorflow } = report.backends;
     if (tensorflow.present) expect(tensorflow.version).toMatch(/^2\.\d+\.\d+$/);
     else expect(tensorflow).toMatchObject({ note: expect.stringContaining("is not installed"), fix: "npx fourfold setup tensorflow" });
+    const { webgpu } = report.backends;
+    if (webgpu.present) expect(webgpu.version).toMatch(/^4\.22\.0 on \w.*, \w/);
+    else expect(webgpu).toMatchObject({ note: expect.stringMatching(/is not installed|did not load/), fix: expect.any(String) });
   });
 
   test("the words say the same", async () => {
@@ -59,6 +62,11 @@ describe("fourfold doctor", () => {
         fix: `npm install @tensorflow/tfjs-core@${version} @tensorflow/tfjs-backend-cpu@${version}`,
       });
       expect(backends.tensorflow).toMatchObject({ present: false, fix: "npx fourfold setup tensorflow" });
+      expect(backends.webgpu).toMatchObject({
+        present: false,
+        note: expect.stringContaining("is not installed"),
+        fix: "npx fourfold setup webgpu",
+      });
     } finally {
       rmSync(bare, { recursive: true, force: true });
     }

@@ -51,6 +51,7 @@ describe("fourfold setup", () => {
     [["tensorfow"], /Did you mean tensorflow\?/],
     [["tensorflow", "--source", "pipp"], /Did you mean pip\?/],
     [["tensorflow", "--source", "pip", "--from", "x"], /exclude each other/],
+    [["webgpu", "--source", "pip"], /--source and --from are for tensorflow/],
   ])("%j is refused", async (args, expected) => {
     const { code, stdout, stderr } = await setup(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -70,6 +71,48 @@ describe("fourfold setup", () => {
     expect(stdout).toMatch(/pip download .*tensorflow-cpu==2\.15\.1\n.*sha256 [0-9a-f]{64}\n/);
     expect(readdirSync(project)).toEqual(before);
     expect(existsSync(cache)).toBe(false);
+  });
+});
+
+describe("fourfold setup webgpu", () => {
+  test("--dry-run says what npm is told, other optional packages included, and does nothing", async () => {
+    const before = readdirSync(project);
+    const { code, stdout, stderr } = await setup("webgpu", "--dry-run");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(
+      /^packages +npm install --no-save .* @tensorflow\/tfjs-backend-webgpu@4\.22\.0 webgpu@0\.6\.2 @tensorflow\/tfjs-node@4\.22\.0, in /m,
+    );
+    expect(readdirSync(project)).toEqual(before);
+  });
+
+  test("packages that npm puts nowhere are told with the command to run by hand", async () => {
+    const { code, stdout, stderr } = await setup("webgpu");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringMatching(/^fetching +.*webgpu, 51 MB, with npm\n$/) });
+    expect(stderr).toMatch(
+      /where fourfold does not find it\. Run: npm install .* webgpu@0\.6\.2 in the project .*\[ERR_FOURFOLD_SETUP\]\n$/,
+    );
+  });
+
+  test("packages of another version are refused, and ones that do not load are not called set up", async () => {
+    const packages = folderOf({
+      "package.json": '{ "name": "project", "private": true }',
+      "node_modules/@tensorflow/tfjs-core/package.json": '{ "version": "4.22.0" }',
+      "node_modules/@tensorflow/tfjs-backend-webgpu/package.json": '{ "version": "4.22.0" }',
+      "node_modules/webgpu/package.json": '{ "version": "0.5.0" }',
+    });
+    try {
+      cpSync(join(project, "node_modules/fourfold"), join(packages, "node_modules/fourfold"), { recursive: true });
+      const run = (): Promise<Ended> =>
+        runNode([join(packages, "node_modules/fourfold/dist/cli/main.js"), "setup", "webgpu"], { cwd: packages, env: { PATH: bin } });
+      expect((await run()).stderr).toContain("webgpu is version 0.5.0, the backend is made for 0.6.2");
+      writeFileSync(join(packages, "node_modules/webgpu/package.json"), '{ "version": "0.6.2", "type": "module", "main": "index.js" }');
+      writeFileSync(join(packages, "node_modules/webgpu/index.js"), "throw new Error('no binary for this machine');");
+      const { code, stdout, stderr } = await run();
+      expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringMatching(/^packages +@tensorflow\/tfjs-core 4\.22\.0, .*\n$/) });
+      expect(stderr).toMatch(/backend "webgpu" did not load: no binary for this machine.*\[ERR_FOURFOLD_SETUP\]\n$/);
+    } finally {
+      rmSync(packages, { recursive: true, force: true });
+    }
   });
 });
 
