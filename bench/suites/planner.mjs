@@ -61,9 +61,13 @@ export default async function plannerSuite({ quick }) {
       );
     }
     const share = (100 * good.length) / rows.length;
+    const many = await manyOutputs(engine, names, quick ? 1 : 5);
     return {
       cases: [],
-      checks: [check(`choices within ${GOOD} × of the best single device`, share, { unit: "%", atLeast: 90 })],
+      checks: [
+        check(`choices within ${GOOD} × of the best single device`, share, { unit: "%", atLeast: 90 }),
+        check(`256 outputs of 10,000 frames of 4,096: auto (${many.chosen}) against the fastest device`, many.speed, { atLeast: 0.95 }),
+      ],
       notes: [...notes, `${rows.length} cases on ${names.join(" and ")}; those beyond are marked with ! above`],
     };
   } finally {
@@ -71,6 +75,29 @@ export default async function plannerSuite({ quick }) {
     if (before === undefined) delete process.env.FOURFOLD_CALIBRATION;
     else process.env.FOURFOLD_CALIBRATION = before;
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Many weight sets over many frames, a matrix product: auto itself, timed beside each device by name. */
+async function manyOutputs(engine, names, rounds) {
+  const shape = [10_000, 4096];
+  const x = engine.tensor(shape, "f32");
+  try {
+    fillData(x.data);
+    const c = chain(weightedSum(matrix(256, shape[1])));
+    const taken = Object.fromEntries([...names, "auto"].map((backend) => [backend, []]));
+    let chosen;
+    for (let round = -1; round < rounds; round++)
+      for (const backend of Object.keys(taken)) {
+        const started = performance.now();
+        const { plan } = await engine.run(c, x, { backend });
+        if (round >= 0) taken[backend].push(performance.now() - started);
+        if (backend === "auto") chosen = plan.backend;
+      }
+    const { auto, ...others } = Object.fromEntries(Object.entries(taken).map(([backend, times]) => [backend, median(times)]));
+    return { chosen, speed: Math.min(...Object.values(others)) / auto };
+  } finally {
+    x.free();
   }
 }
 

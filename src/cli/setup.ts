@@ -2,7 +2,7 @@
 import { choice, readArgs, usageError } from "./args.ts";
 import { EXIT, harmless } from "./failure.ts";
 import { progressBar } from "./progress.ts";
-import { planTensorflow, SOURCES, setUpTensorflow } from "./tensorflow.ts";
+import { isBound, planTensorflow, SOURCES, setUpTensorflow } from "./tensorflow.ts";
 import { planWebgpu, setUpWebgpu } from "./webgpu.ts";
 
 /** Sets a backend up; returns the exit code. */
@@ -30,17 +30,24 @@ export async function setup(args: readonly string[], signal: AbortSignal): Promi
     bar.end();
     process.stdout.write(`${step.padEnd(14)}${harmless(what)}\n`);
   };
-  if (backend === "webgpu") {
-    await setUpWebgpu({ signal, tell, shown });
-    return EXIT.ok;
+  const tensorflow = (): Promise<void> =>
+    setUpTensorflow({
+      source,
+      from,
+      signal,
+      shown,
+      tell,
+      onProgress: (progress) => (progress ? bar.show(progress) : bar.end()),
+    }).finally(() => bar.end());
+  if (backend === "tensorflow") await tensorflow();
+  else {
+    const bound = isBound();
+    try {
+      await setUpWebgpu({ signal, tell, shown });
+    } finally {
+      // npm puts the package of another backend anew, without what was built into it.
+      if (bound && !isBound()) await tensorflow();
+    }
   }
-  await setUpTensorflow({
-    source,
-    from,
-    signal,
-    shown,
-    tell,
-    onProgress: (progress) => (progress ? bar.show(progress) : bar.end()),
-  }).finally(() => bar.end());
   return EXIT.ok;
 }

@@ -344,6 +344,16 @@ function stage({ library, framework }: Library, folder: string): void {
     }
 }
 
+/** True if the package is there with its binding, in the version that is set up here. */
+export function isBound(): boolean {
+  try {
+    const folder = packageFolder(WANTED);
+    return folder !== undefined && existsSync(join(folder, BINDING));
+  } catch {
+    return false;
+  }
+}
+
 /** Puts the binding into the package, compiled or as it was compiled before. */
 async function bind(folder: string, options: SetupOptions): Promise<string> {
   const sources = readdirSync(join(folder, "binding"))
