@@ -1,0 +1,134 @@
+/**
+ * Reductions down the columns of a matrix: column c has the children x[0][c], x[1][c], … Rows are read in the order in which they
+ * lie, so a column costs no more than a row. State is kept between calls, so that a matrix may come in pieces.
+ *
+ * Sums (contract clause 2; at most 4096 rows between a cleared state and its fold), state = 16 lanes of every column:
+ *
+ *   for i in 0..rows:  state[i mod 16][c] += RN(w[i]·x[i][c])          a piece starts at a multiple of 16 rows
+ *   out[c] = fold of state[0..15][c], as in lanes.ts
+ *
+ * Extremes, state = one value per column:  for i in 0..rows:  state[c] = minimum(state[c], x[i][c])
+ *
+ * Columns are taken two at a time; an odd last one has its pair to itself, and the state has room for both.
+ */
+import { Dot, P0, P1, canonicalPair, pair } from "./children";
+import { better } from "./extremes";
+import { term } from "./lanes";
+
+const LANES: u32 = 16;
+
+/** Rows of one lane that are added at a time: the lane is loaded and stored once for all of them. */
+const DEPTH: u32 = 4;
+
+/** The weight of a row, for both columns of a pair. */
+// @ts-ignore: decorator
+@inline function weightOf<F>(w: usize, row: u32): v128 {
+  return idof<F>() == idof<Dot>() ? f64x2.promote_low_f32x4(v128.load32_splat(w + row * 4)) : i64x2.splat(0);
+}
+
+// @ts-ignore: decorator
+@inline function evenBytes(columns: u32): u32 {
+  return ((columns + 1) & ~1) * 8;
+}
+
+/** A lane and its next four terms at pair K. */
+// @ts-ignore: decorator
+@inline function sumOfFour<F, T, K>(sum: v128, a: usize, b: usize, c: usize, d: usize, wa: v128, wb: v128, wc: v128, wd: v128): v128 {
+  sum = f64x2.add(sum, term<F>(pair<T, K>(a), wa));
+  sum = f64x2.add(sum, term<F>(pair<T, K>(b), wb));
+  sum = f64x2.add(sum, term<F>(pair<T, K>(c), wc));
+  return f64x2.add(sum, term<F>(pair<T, K>(d), wd));
+}
+
+/** Adds rows to the lanes. */
+// @ts-ignore: decorator
+@inline export function columnSums<F, T>(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize): void {
+  const step: u32 = stride * sizeof<T>();
+  const lane = evenBytes(columns);
+  let row: u32 = 0;
+  for (; row + LANES * DEPTH <= rows; row += LANES * DEPTH) {
+    for (let j: u32 = 0; j < LANES; j++) {
+      const first = row + j;
+      let a = x + first * step;
+      let b = a + LANES * step, c = b + LANES * step, d = c + LANES * step;
+      const wa = weightOf<F>(w, first), wb = weightOf<F>(w, first + LANES), wc = weightOf<F>(w, first + 2 * LANES), wd = weightOf<F>(w, first + 3 * LANES);
+      let s = state + j * lane;
+      const end = s + lane;
+      for (; s + 32 <= end; s += 32) {
+        v128.store(s, sumOfFour<F, T, P0>(v128.load(s), a, b, c, d, wa, wb, wc, wd));
+        v128.store(s, sumOfFour<F, T, P1>(v128.load(s, 16), a, b, c, d, wa, wb, wc, wd), 16);
+        a += 4 * sizeof<T>();
+        b += 4 * sizeof<T>();
+        c += 4 * sizeof<T>();
+        d += 4 * sizeof<T>();
+      }
+      if (s < end) v128.store(s, sumOfFour<F, T, P0>(v128.load(s), a, b, c, d, wa, wb, wc, wd));
+    }
+  }
+  for (; row < rows; row++) {
+    let a = x + row * step;
+    const wa = weightOf<F>(w, row);
+    let s = state + (row & (LANES - 1)) * lane;
+    for (const end = s + lane; s < end; s += 16) {
+      v128.store(s, f64x2.add(v128.load(s), term<F>(pair<T, P0>(a), wa)));
+      a += 2 * sizeof<T>();
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline function laneAt(s: usize, lane: u32, j: u32): v128 {
+  return v128.load(s + j * lane);
+}
+
+// @ts-ignore: decorator
+@inline function eighth(s: usize, lane: u32, j: u32): v128 {
+  return f64x2.add(laneAt(s, lane, j), laneAt(s, lane, j + 8));
+}
+
+/** Writes the sum of column c to out + 8·c·ostride. */
+export function foldColumns(state: usize, columns: u32, out: usize, ostride: u32): void {
+  const lane = evenBytes(columns);
+  for (let c: u32 = 0; c < columns; c += 2) {
+    const s = state + c * 8;
+    const s04 = f64x2.add(eighth(s, lane, 0), eighth(s, lane, 4)), s26 = f64x2.add(eighth(s, lane, 2), eighth(s, lane, 6));
+    const s15 = f64x2.add(eighth(s, lane, 1), eighth(s, lane, 5)), s37 = f64x2.add(eighth(s, lane, 3), eighth(s, lane, 7));
+    const sums = canonicalPair(f64x2.add(f64x2.add(s04, s26), f64x2.add(s15, s37)));
+    store<f64>(out, f64x2.extract_lane(sums, 0));
+    out += 8 * ostride;
+    if (c + 1 < columns) store<f64>(out, f64x2.extract_lane(sums, 1));
+    out += 8 * ostride;
+  }
+}
+
+/** The better of each column's value and its children. State and rows may be read and the state written up to 16 bytes past their end. */
+// @ts-ignore: decorator
+@inline export function columnExtremes<F, T>(x: usize, rows: u32, columns: u32, stride: u32, state: usize): void {
+  const step: u32 = stride * sizeof<T>();
+  const bytes: u32 = columns * sizeof<T>();
+  let row: u32 = 0;
+  for (; row + DEPTH <= rows; row += DEPTH) {
+    let a = x + row * step;
+    let b = a + step, c = b + step, d = c + step;
+    for (let s = state, end = state + bytes; s < end; s += 16) {
+      const ab = better<F, T>(v128.load(a), v128.load(b)), cd = better<F, T>(v128.load(c), v128.load(d));
+      v128.store(s, better<F, T>(v128.load(s), better<F, T>(ab, cd)));
+      a += 16;
+      b += 16;
+      c += 16;
+      d += 16;
+    }
+  }
+  for (; row < rows; row++) {
+    let a = x + row * step;
+    for (let s = state, end = state + bytes; s < end; s += 16) {
+      v128.store(s, better<F, T>(v128.load(s), v128.load(a)));
+      a += 16;
+    }
+  }
+}
+
+/** out[i] = x[i·stride], i < n, in float32. */
+export function strided(x: usize, n: u32, stride: u32, out: usize): void {
+  for (let i: u32 = 0; i < n; i++) store<f32>(out + i * 4, load<f32>(x + i * stride * 4));
+}
