@@ -1,13 +1,6 @@
 // The kernels that reduce down the columns of a matrix, against the reductions of the columns in plain loops.
 import { describe, expect, test } from "vitest";
-import {
-  COLUMN_KERNELS,
-  type ColumnFamily,
-  evenly,
-  instantiateKernels,
-  type Kernels,
-  loadKernelModule,
-} from "../src/backends/kernels.ts";
+import { COLUMN_KERNELS, type ColumnFamily, evenly, instantiateKernels, type Kernels, loadKernelModule } from "../src/backends/kernels.ts";
 import { BLOCK, LANES, laneBlock } from "../src/reduce/lanes.ts";
 import type { Dtype, TypedData } from "../src/types.ts";
 import { columnProduct } from "./products.ts";
@@ -33,10 +26,20 @@ function matrix(dtype: Dtype, rows: number, stride: number, r: Random): TypedDat
 }
 
 /** What each column is, from calls of at most `rowsPerCall` rows. */
-function reduceColumns(family: ColumnFamily, dtype: Dtype, x: TypedData, columns: number, stride: number, w: Float32Array, rowsPerCall: number) {
+function reduceColumns(
+  family: ColumnFamily,
+  dtype: Dtype,
+  x: TypedData,
+  columns: number,
+  stride: number,
+  w: Float32Array,
+  rowsPerCall: number,
+) {
   const rows = x.length / stride;
   const pairs = evenly(columns);
-  at(dtype, AT.x, x.length + 64).fill(-1).set(x);
+  at(dtype, AT.x, x.length + 64)
+    .fill(-1)
+    .set(x);
   new Float32Array(memory.buffer, AT.w, w.length).set(w);
   const state = new Float64Array(memory.buffer, AT.state, LANES * pairs);
   const extremes = at(dtype, AT.state, columns + 16);
@@ -44,7 +47,11 @@ function reduceColumns(family: ColumnFamily, dtype: Dtype, x: TypedData, columns
     const worst = dtype === "f32" ? Number.POSITIVE_INFINITY : dtype === "i32" ? 2 ** 31 - 1 : 255;
     const best = dtype === "f32" ? Number.NEGATIVE_INFINITY : dtype === "i32" ? -(2 ** 31) : 0;
     extremes.fill(family === "min" ? worst : best);
-  } else if (family === "product") state.fill(1, 0, pairs).fill(0, pairs, 2 * pairs).fill(1, 2 * pairs, 3 * pairs);
+  } else if (family === "product")
+    state
+      .fill(1, 0, pairs)
+      .fill(0, pairs, 2 * pairs)
+      .fill(1, 2 * pairs, 3 * pairs);
   else state.fill(0);
   const kernel = kernels.columns(family, dtype);
   for (let row = 0; row < rows; row += rowsPerCall)
@@ -79,7 +86,12 @@ for (const { family, dtypes } of COLUMN_KERNELS)
           for (const rowsPerCall of [rows, 16, 80]) {
             const got = reduceColumns(family, dtype, x, columns, stride, w, rowsPerCall);
             const want = Array.from({ length: columns }, (_, c) =>
-              expected(family, Array.from({ length: rows }, (_, i) => x[i * stride + c]!), w, rowsPerCall),
+              expected(
+                family,
+                Array.from({ length: rows }, (_, i) => x[i * stride + c]!),
+                w,
+                rowsPerCall,
+              ),
             );
             expect(got, `${rows} rows, ${columns} of ${stride} columns, ${rowsPerCall} rows per call`).toEqual(want);
           }

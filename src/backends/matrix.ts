@@ -73,8 +73,11 @@ export class MatrixReducer {
 
   /** The sum of each row; with weights, the weighted sum of each row for each vector. */
   sumRows(matrix: Matrix, weights: Weights | undefined, target: Target): void {
-    const { values, first, rows, columns } = matrix;
-    if (columns > BLOCK) return this.#sumLongRows(matrix, weights, target);
+    if (matrix.columns > BLOCK) this.#sumLongRows(matrix, weights, target);
+    else this.#sumShortRows(matrix, weights, target);
+  }
+
+  #sumShortRows({ values, first, rows, columns }: Matrix, weights: Weights | undefined, target: Target): void {
     const kernel = this.#residents.kernels.dense(weights ? "dot" : "sum", values.dtype);
     const vectors = weights?.vectors ?? 1;
     const w = weights ? this.#weights(weights, 0, columns) : 0;
@@ -135,8 +138,7 @@ export class MatrixReducer {
         for (let row = start; row < end; row += step) {
           const n = Math.min(step, end - row);
           const { at, stride } = values.window(first + row * columns + column, n, width, columns);
-          for (let v = 0; v < vectors; v++)
-            kernel(at, n, width, stride, w + 4 * (BLOCK * v + row - start), this.#state + 8 * v * state);
+          for (let v = 0; v < vectors; v++) kernel(at, n, width, stride, w + 4 * (BLOCK * v + row - start), this.#state + 8 * v * state);
         }
         for (let v = 0; v < vectors; v++) {
           const out = space ? space.at + 8 * (v * width * blocks + block) : this.#results;

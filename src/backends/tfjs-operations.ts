@@ -346,8 +346,10 @@ const einsum: Operation = (call) => {
 };
 
 /** One operand: the sum over the dims that the result has not. */
-function einsumOfOne(x: TensorInfo, { backend, attrs }: Call): TensorInfo {
+function einsumOfOne(x: TensorInfo, call: Call): TensorInfo {
+  const { backend, attrs } = call;
   const { allDims, summedDims, idDims } = core.backend_util.decodeEinsumEquation(attrs["equation"] as string, 1);
+  if (summedDims.length === 0) return onCpu("Einsum", call);
   const [dims] = idDims as [number[]];
   core.backend_util.checkEinsumDimSizes(allDims.length, idDims, [x] as never);
   const axis = summedDims.map((dim) => dims.indexOf(dim));
@@ -373,7 +375,9 @@ function asMatrices(
   const across = [...batch, ...summed, ...own].map((dim) => dims.indexOf(dim));
   const transposed = core.backend_util.isIdentityPermutation(across) && !core.backend_util.isIdentityPermutation(straight);
   const lies = transposed || core.backend_util.isIdentityPermutation(straight);
-  const moved = lies ? onCpu("Identity", { inputs: { x }, attrs: {}, backend }) : onCpu("Transpose", { inputs: { x }, attrs: { perm: straight }, backend });
+  const moved = lies
+    ? onCpu("Identity", { inputs: { x }, attrs: {}, backend })
+    : onCpu("Transpose", { inputs: { x }, attrs: { perm: straight }, backend });
   const shape = transposed ? [size(batch), size(summed), size(own)] : [size(batch), size(own), size(summed)];
   return { matrices: { ...moved, shape }, transposed };
 }

@@ -31,11 +31,15 @@ export function registerFourfold(options: TfjsOptions = {}): void {
   const registered = core.findBackendFactory(NAME) as Factory | null;
   if (registered) {
     if (registered.memoryBytesMax === memoryBytesMax) return;
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the backend "${NAME}" is registered with memoryBytesMax ${registered.memoryBytesMax}`, {
-      given: memoryBytesMax,
-      expected: registered.memoryBytesMax,
-      fix: `Call tf.removeBackend("${NAME}") first`,
-    });
+    throw new FourfoldError(
+      "ERR_FOURFOLD_ARGUMENT",
+      `the backend "${NAME}" is registered with memoryBytesMax ${registered.memoryBytesMax}`,
+      {
+        given: memoryBytesMax,
+        expected: registered.memoryBytesMax,
+        fix: `Call tf.removeBackend("${NAME}") first`,
+      },
+    );
   }
   registerKernels();
   let module: WebAssembly.Module | undefined;

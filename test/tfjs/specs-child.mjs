@@ -39,4 +39,4 @@ env.addReporter({
 });
 env.configure({ random: false });
 await env.execute();
-console.log(JSON.stringify({ backends: [...ran], specs }));
+process.stdout.write(`${JSON.stringify({ backends: [...ran], specs })}\n`);

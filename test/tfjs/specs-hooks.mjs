@@ -13,7 +13,9 @@ export async function resolve(specifier, context, next) {
   }
   if (specifier.startsWith(".") && PACKAGES.test(context.parentURL ?? "")) {
     const url = new URL(specifier, context.parentURL).href;
-    const file = [url, `${url}.js`, `${url}/index.js`].find((candidate) => candidate.endsWith(".js") && existsSync(fileURLToPath(candidate)));
+    const file = [url, `${url}.js`, `${url}/index.js`].find(
+      (candidate) => candidate.endsWith(".js") && existsSync(fileURLToPath(candidate)),
+    );
     return { url: file, format: "module", shortCircuit: true };
   }
   return next(specifier, context);
@@ -22,6 +24,8 @@ export async function resolve(specifier, context, next) {
 export async function load(url, context, next) {
   if (!PACKAGES.test(url)) return next(url, context);
   const source = await readFile(new URL(url), "utf8");
-  const head = source.includes("require(") ? 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' : "";
+  const head = source.includes("require(")
+    ? 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'
+    : "";
   return { format: "module", source: head + source.replace("import * as seedrandom from", "import seedrandom from"), shortCircuit: true };
 }
