@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { machine, machineSlug } from "./harness/machine.mjs";
 import { printCases, printChecks, summary } from "./harness/report.mjs";
 
-const SUITES = ["chain", "rows", "engine", "workers", "flights", "kernels"];
+const SUITES = ["chain", "rows", "engine", "workers", "flights", "kernels", "tfjs"];
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: "boolean", default: false } } });
 const unknown = positionals.find((name) => !SUITES.includes(name));

@@ -2,13 +2,13 @@
  * The backend object that TensorFlow.js sees: its own cpu backend, whose tensors stay arrays of JavaScript, with kernel memory
  * beside it for the operations of tfjs-operations.ts. One for each time that TensorFlow.js makes the backend.
  */
+import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { dtypeOf } from "../reduce/tree.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import { MatrixReducer } from "./matrix.ts";
 import { type Operand, Residents, type Side } from "./resident.ts";
 import { cpu } from "./tfjs-modules.ts";
 
-type TensorInfo = import("@tensorflow/tfjs-core").TensorInfo;
 type DataId = TensorInfo["dataId"];
 
 /** A tensor's values, as its kernels find them. A cast to a wider dtype leaves them as they are, so their type may differ from the tensor's. */

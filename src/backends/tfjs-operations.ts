@@ -2,13 +2,12 @@
  * The operations that the embedded backend computes itself. Each takes what TensorFlow.js's cpu kernel of that name takes and gives
  * what it gives, but for rounding; whatever is not worth kernels, or not a number, it leaves to that kernel.
  */
+import type { DataType, TensorInfo } from "@tensorflow/tfjs-core";
 import { type Matrix, type Target, VECTORS_MAX, type Weights } from "./matrix.ts";
 import type { Operand } from "./resident.ts";
 import type { FourfoldBackend, Values } from "./tfjs-backend.ts";
 import { core } from "./tfjs-modules.ts";
 
-type TensorInfo = import("@tensorflow/tfjs-core").TensorInfo;
-type DataType = import("@tensorflow/tfjs-core").DataType;
 type TypedArray = Float32Array | Int32Array | Uint8Array;
 
 /** What TensorFlow.js gives a kernel. */
@@ -28,7 +27,7 @@ const COLUMNS_VALUES_MIN = 4096;
 const PRODUCT_TERMS_MIN = 4096;
 
 /** TensorFlow.js's cpu kernel of a name. */
-export function onCpu(name: string, { inputs, attrs, backend }: Call): TensorInfo {
+function onCpu(name: string, { inputs, attrs, backend }: Call): TensorInfo {
   return core.getKernel(name, "cpu").kernelFunc({ inputs, attrs: attrs as never, backend }) as TensorInfo;
 }
 

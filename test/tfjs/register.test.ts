@@ -117,7 +117,7 @@ describe("memory", () => {
 
   test("grows under tensors that are in use", () => {
     const tensors = Array.from({ length: 30 }, (_, i) => tf.tensor1d(new Float32Array(100_000).fill(i)));
-    for (let round = 0; round < 3; round++) tensors.forEach((t, i) => expect(useTwice(t)).toBe(100_000 * i));
+    for (let round = 0; round < 3; round++) for (const [i, t] of tensors.entries()) expect(useTwice(t)).toBe(100_000 * i);
     expect(kernelBytes()).toBe(30 * 400_000);
     tf.dispose(tensors);
     expect(kernelBytes()).toBe(0);
