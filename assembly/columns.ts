@@ -2,7 +2,7 @@
  * Reductions down the columns of a matrix: column c has the children x[0][c], x[1][c], … Rows are read in the order in which they
  * lie, so a column costs no more than a row. State is kept between calls, so that a matrix may come in pieces.
  *
- * Sums (contract clause 2; at most 4096 rows between a cleared state and its fold), state = 16 lanes of every column:
+ * Sums (contract clause 2; at most 4096 rows from a fresh state to its fold), state = 16 lanes of every column:
  *
  *   for i in 0..rows:  state[i mod 16][c] += RN(w[i]·x[i][c])          a piece starts at a multiple of 16 rows
  *   out[c] = fold of state[0..15][c], as in lanes.ts
@@ -11,7 +11,7 @@
  *
  * Columns are taken two at a time; an odd last one has its pair to itself, and the state has room for both.
  */
-import { Dot, P0, P1, canonicalPair, pair } from "./children";
+import { P0, P1, P2, P3, P4, canonicalPair, pair, readsWeights } from "./children";
 import { better } from "./extremes";
 import { term } from "./lanes";
 
@@ -23,7 +23,7 @@ const DEPTH: u32 = 4;
 /** The weight of a row, for both columns of a pair. */
 // @ts-ignore: decorator
 @inline function weightOf<F>(w: usize, row: u32): v128 {
-  return idof<F>() == idof<Dot>() ? f64x2.promote_low_f32x4(v128.load32_splat(w + row * 4)) : i64x2.splat(0);
+  return readsWeights<F>() ? v128.load64_splat(w + row * 8) : i64x2.splat(0);
 }
 
 // @ts-ignore: decorator
@@ -31,48 +31,70 @@ const DEPTH: u32 = 4;
   return ((columns + 1) & ~1) * 8;
 }
 
-/** A lane and its next four terms at pair K. */
+/** A lane and its next D terms at pair K. */
 // @ts-ignore: decorator
-@inline function sumOfFour<F, T, K>(sum: v128, a: usize, b: usize, c: usize, d: usize, wa: v128, wb: v128, wc: v128, wd: v128): v128 {
+@inline function sumOf<F, T, K, D>(sum: v128, a: usize, b: usize, c: usize, d: usize, wa: v128, wb: v128, wc: v128, wd: v128): v128 {
   sum = f64x2.add(sum, term<F>(pair<T, K>(a), wa));
-  sum = f64x2.add(sum, term<F>(pair<T, K>(b), wb));
-  sum = f64x2.add(sum, term<F>(pair<T, K>(c), wc));
-  return f64x2.add(sum, term<F>(pair<T, K>(d), wd));
+  if (offsetof<D>() > 1) sum = f64x2.add(sum, term<F>(pair<T, K>(b), wb));
+  if (offsetof<D>() > 2) sum = f64x2.add(sum, term<F>(pair<T, K>(c), wc));
+  if (offsetof<D>() > 3) sum = f64x2.add(sum, term<F>(pair<T, K>(d), wd));
+  return sum;
 }
 
-/** Adds rows to the lanes. */
+/** A lane at s as it was, or +0 if it is new (N is P0). */
 // @ts-ignore: decorator
-@inline export function columnSums<F, T>(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize): void {
-  const step: u32 = stride * sizeof<T>();
-  const lane = evenBytes(columns);
-  let row: u32 = 0;
-  for (; row + LANES * DEPTH <= rows; row += LANES * DEPTH) {
-    for (let j: u32 = 0; j < LANES; j++) {
-      const first = row + j;
-      let a = x + first * step;
-      let b = a + LANES * step, c = b + LANES * step, d = c + LANES * step;
-      const wa = weightOf<F>(w, first), wb = weightOf<F>(w, first + LANES), wc = weightOf<F>(w, first + 2 * LANES), wd = weightOf<F>(w, first + 3 * LANES);
-      let s = state + j * lane;
-      const end = s + lane;
-      for (; s + 32 <= end; s += 32) {
-        v128.store(s, sumOfFour<F, T, P0>(v128.load(s), a, b, c, d, wa, wb, wc, wd));
-        v128.store(s, sumOfFour<F, T, P1>(v128.load(s, 16), a, b, c, d, wa, wb, wc, wd), 16);
-        a += 4 * sizeof<T>();
-        b += 4 * sizeof<T>();
-        c += 4 * sizeof<T>();
-        d += 4 * sizeof<T>();
-      }
-      if (s < end) v128.store(s, sumOfFour<F, T, P0>(v128.load(s), a, b, c, d, wa, wb, wc, wd));
-    }
+@inline function laneSoFar<N>(s: usize): v128 {
+  return offsetof<N>() ? v128.load(s) : f64x2.splat(0);
+}
+
+/** Adds D rows, `gap` bytes apart, to the lane from s to end. */
+// @ts-ignore: decorator
+@inline function addRows<F, T, D, N>(a: usize, gap: u32, w: usize, s: usize, end: usize): void {
+  let b = a + gap, c = b + gap, d = c + gap;
+  const wa = weightOf<F>(w, 0);
+  const wb = offsetof<D>() > 1 ? weightOf<F>(w, LANES) : wa, wc = offsetof<D>() > 2 ? weightOf<F>(w, 2 * LANES) : wa;
+  const wd = offsetof<D>() > 3 ? weightOf<F>(w, 3 * LANES) : wa;
+  for (; s + 32 <= end; s += 32) {
+    v128.store(s, sumOf<F, T, P0, D>(laneSoFar<N>(s), a, b, c, d, wa, wb, wc, wd));
+    v128.store(s, sumOf<F, T, P1, D>(laneSoFar<N>(s + 16), a, b, c, d, wa, wb, wc, wd), 16);
+    a += 4 * sizeof<T>();
+    b += 4 * sizeof<T>();
+    c += 4 * sizeof<T>();
+    d += 4 * sizeof<T>();
   }
-  for (; row < rows; row++) {
-    let a = x + row * step;
-    const wa = weightOf<F>(w, row);
-    let s = state + (row & (LANES - 1)) * lane;
-    for (const end = s + lane; s < end; s += 16) {
-      v128.store(s, f64x2.add(v128.load(s), term<F>(pair<T, P0>(a), wa)));
-      a += 2 * sizeof<T>();
+  if (s < end) v128.store(s, sumOf<F, T, P0, D>(laneSoFar<N>(s), a, b, c, d, wa, wb, wc, wd));
+}
+
+/** Adds rows to the lanes of all columns; to new lanes if `fresh`, whatever the state holds. */
+// @ts-ignore: decorator
+@inline export function columnSums<F, T>(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void {
+  const step: u32 = stride * sizeof<T>();
+  const gap = LANES * step;
+  const lane = evenBytes(columns);
+  for (let row: u32 = 0; row < rows; row += LANES * DEPTH) {
+    const left = rows - row;
+    const lanes = left < LANES ? left : LANES;
+    for (let j: u32 = 0; j < lanes; j++) {
+      const a = x + (row + j) * step, v = w + (row + j) * 8, s = state + j * lane, end = s + lane;
+      const depth = (left - j + LANES - 1) / LANES;
+      if (fresh) {
+        switch (depth) {
+          case 1: addRows<F, T, P1, P0>(a, gap, v, s, end); break;
+          case 2: addRows<F, T, P2, P0>(a, gap, v, s, end); break;
+          case 3: addRows<F, T, P3, P0>(a, gap, v, s, end); break;
+          default: addRows<F, T, P4, P0>(a, gap, v, s, end);
+        }
+      } else {
+        switch (depth) {
+          case 1: addRows<F, T, P1, P1>(a, gap, v, s, end); break;
+          case 2: addRows<F, T, P2, P1>(a, gap, v, s, end); break;
+          case 3: addRows<F, T, P3, P1>(a, gap, v, s, end); break;
+          default: addRows<F, T, P4, P1>(a, gap, v, s, end);
+        }
+      }
     }
+    if (fresh && lanes < LANES) memory.fill(state + lanes * lane, 0, (LANES - lanes) * lane);
+    fresh = 0;
   }
 }
 
@@ -128,7 +150,9 @@ export function foldColumns(state: usize, columns: u32, out: usize, ostride: u32
   }
 }
 
-/** out[i] = x[i·stride], i < n, in float32. */
-export function strided(x: usize, n: u32, stride: u32, out: usize): void {
-  for (let i: u32 = 0; i < n; i++) store<f32>(out + i * 4, load<f32>(x + i * stride * 4));
+/** out[i] = x[i·stride], i < n: float32 as the float64 weights that other kernels read. */
+export function widen(x: usize, n: u32, stride: u32, out: usize): void {
+  let i: u32 = 0;
+  if (stride == 1) for (; i + 2 <= n; i += 2) v128.store(out + i * 8, pair<f32, P0>(x + i * 4));
+  for (; i < n; i++) store<f64>(out + i * 8, <f64>load<f32>(x + i * stride * 4));
 }

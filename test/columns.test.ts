@@ -32,7 +32,7 @@ function reduceColumns(
   x: TypedData,
   columns: number,
   stride: number,
-  w: Float32Array,
+  w: Float64Array,
   rowsPerCall: number,
 ) {
   const rows = x.length / stride;
@@ -40,7 +40,7 @@ function reduceColumns(
   at(dtype, AT.x, x.length + 64)
     .fill(-1)
     .set(x);
-  new Float32Array(memory.buffer, AT.w, w.length).set(w);
+  new Float64Array(memory.buffer, AT.w, w.length).set(w);
   const state = new Float64Array(memory.buffer, AT.state, LANES * pairs);
   const extremes = at(dtype, AT.state, columns + 16);
   if (family === "min" || family === "max") {
@@ -52,10 +52,18 @@ function reduceColumns(
       .fill(1, 0, pairs)
       .fill(0, pairs, 2 * pairs)
       .fill(1, 2 * pairs, 3 * pairs);
-  else state.fill(0);
+  else state.fill(Number.NaN);
   const kernel = kernels.columns(family, dtype);
   for (let row = 0; row < rows; row += rowsPerCall)
-    kernel(AT.x + x.BYTES_PER_ELEMENT * row * stride, Math.min(rowsPerCall, rows - row), columns, stride, AT.w + 4 * row, AT.state);
+    kernel(
+      AT.x + x.BYTES_PER_ELEMENT * row * stride,
+      Math.min(rowsPerCall, rows - row),
+      columns,
+      stride,
+      AT.w + 8 * row,
+      AT.state,
+      row === 0 ? 1 : 0,
+    );
   if (family === "min" || family === "max") return Array.from(extremes.subarray(0, columns));
   if (family === "product") {
     const exponents = new BigInt64Array(memory.buffer, AT.state + 8 * pairs, columns);
@@ -67,11 +75,11 @@ function reduceColumns(
   return Array.from({ length: columns }, (_, c) => out[3 * c]!);
 }
 
-function expected(family: ColumnFamily, column: number[], w: Float32Array, rowsPerCall: number): number | number[] {
+function expected(family: ColumnFamily, column: number[], w: Float64Array, rowsPerCall: number): number | number[] {
   if (family === "product") return columnProduct(column, rowsPerCall);
   if (family === "min") return column.reduce((m, v) => Math.min(m, v));
   if (family === "max") return column.reduce((m, v) => Math.max(m, v));
-  return laneBlock(column.length, (i) => column[i]! * (family === "dot" ? w[i]! : 1));
+  return laneBlock(column.length, (i) => column[i]! * (family === "weightedSum" ? w[i]! : 1));
 }
 
 for (const { family, dtypes } of COLUMN_KERNELS)
@@ -82,8 +90,8 @@ for (const { family, dtypes } of COLUMN_KERNELS)
         for (const columns of rows > 200 ? [1, 6] : [1, 2, 3, 4, 5, 16, 17, 64]) {
           const stride = columns + r.pick([0, 0, 3]);
           const x = matrix(dtype, rows, stride, r);
-          const w = Float32Array.from({ length: rows }, () => r.next() - 0.5);
-          for (const rowsPerCall of [rows, 16, 80]) {
+          const w = Float64Array.from({ length: rows }, () => r.next() - 0.5);
+          for (const rowsPerCall of [rows, 64, 128]) {
             const got = reduceColumns(family, dtype, x, columns, stride, w, rowsPerCall);
             const want = Array.from({ length: columns }, (_, c) =>
               expected(
@@ -99,13 +107,13 @@ for (const { family, dtypes } of COLUMN_KERNELS)
     });
   });
 
-test("strided copies values whatever their distance", () => {
+test("widen makes values float64, whatever their distance", () => {
   const x = Float32Array.from({ length: 300 }, (_, i) => 1 / (i + 1));
   new Float32Array(memory.buffer, AT.x, x.length).set(x);
   for (const stride of [1, 2, 7])
     for (const n of [0, 1, 2, 5, 40]) {
-      const out = new Float32Array(memory.buffer, AT.out, n + 1).fill(-1);
-      kernels.strided(AT.x + 4, n, stride, AT.out);
+      const out = new Float64Array(memory.buffer, AT.out, n + 1).fill(-1);
+      kernels.widen(AT.x + 4, n, stride, AT.out);
       expect(Array.from(out)).toEqual([...Array.from({ length: n }, (_, i) => x[1 + i * stride]!), -1]);
     }
 });

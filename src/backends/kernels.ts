@@ -70,12 +70,12 @@ export const KERNELS: readonly KernelFamily[] = [
 ];
 
 /** The name of a family that also reduces down the columns of a matrix. */
-export type ColumnFamily = "sum" | "dot" | "min" | "max" | "product";
+export type ColumnFamily = "sum" | "weightedSum" | "min" | "max" | "product";
 
 /** The families of column kernels, with their dtypes. Their bits are those of the rows' kernels, products apart. */
 export const COLUMN_KERNELS: readonly { readonly family: ColumnFamily; readonly dtypes: readonly Dtype[] }[] = [
   { family: "sum", dtypes: ["f32", "i32", "u8"] },
-  { family: "dot", dtypes: ["f32"] },
+  { family: "weightedSum", dtypes: ["f32"] },
   { family: "min", dtypes: ["f32", "i32", "u8"] },
   { family: "max", dtypes: ["f32", "i32", "u8"] },
   { family: "product", dtypes: ["f32"] },
@@ -99,12 +99,12 @@ export type DenseKernel = (
 export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => number | undefined;
 
 /**
- * Reduces rows into the state of the columns; child i of column c lies at x + bytes·(i·stride + c), its float32 weight at w + 4·i.
- * Sums: state = 16 lanes of float64, each {@link evenly} many columns, 0 at first; at most 4096 rows, and a multiple of 16 in each
- * call but the last; then {@link Kernels.foldColumns}. Extremes: state = the columns' best so far. Products: state = three planes
+ * Reduces rows into the state of the columns; child i of column c lies at x + bytes·(i·stride + c), its weight at w + 8·i.
+ * Sums: state = 16 lanes of float64, each {@link evenly} many columns, set by a call with fresh = 1; at most 4096 rows, a
+ * multiple of 64 in each call but the last; then {@link Kernels.foldColumns}. Extremes: state = the columns' best so far. Products: state = three planes
  * of {@link evenly} many columns: m (float64, 1 at first), e (int64, 0), s (float64, 1); the product is m·s·2^e.
  */
-export type ColumnKernel = (x: number, rows: number, columns: number, stride: number, w: number, state: number) => void;
+export type ColumnKernel = (x: number, rows: number, columns: number, stride: number, w: number, state: number, fresh: number) => void;
 
 /** Columns are reduced two at a time. */
 export function evenly(columns: number): number {
@@ -148,8 +148,8 @@ export class Kernels {
   readonly #columns: Readonly<Record<string, ByDtype<ColumnKernel>>>;
   /** Writes the sums of columns from their lanes: (state, columns, out, ostride), column c to out + 8·c·ostride. */
   readonly foldColumns: (state: number, columns: number, out: number, ostride: number) => void;
-  /** Copies float32 values x[i·stride], i < n: (x, n, stride, out). */
-  readonly strided: (x: number, n: number, stride: number, out: number) => void;
+  /** Makes float32 values x[i·stride], i < n, float64: (x, n, stride, out). */
+  readonly widen: (x: number, n: number, stride: number, out: number) => void;
   readonly #firstNaN: ByDtype<(x: number, n: number) => number>;
   readonly #momentsChunks: ByDtype<(x: number, n: number, skip: number, out: number) => void>;
 
@@ -164,7 +164,7 @@ export class Kernels {
     this.#ragged = byFamily("ragged");
     this.#columns = Object.fromEntries(COLUMN_KERNELS.map(({ family }) => [family, byDtype<ColumnKernel>(`${family}_columns`)]));
     this.foldColumns = exports["foldColumns"] as Kernels["foldColumns"];
-    this.strided = exports["strided"] as Kernels["strided"];
+    this.widen = exports["widen"] as Kernels["widen"];
     this.#firstNaN = byDtype("firstNaN");
     this.#momentsChunks = byDtype("momentsChunks");
   }

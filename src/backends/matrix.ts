@@ -12,8 +12,8 @@ import { type Operand, PIECE, type Residents, type Space } from "./resident.ts";
 /** Vectors of weights that one pass takes. */
 export const VECTORS_MAX = 8;
 
-/** Columns of one pass. More read longer stretches of a row, fewer have smaller lanes (64 KiB here): 512 was the fastest from memory. */
-const PANEL = 512;
+/** Columns of one pass. More of them read longer stretches of a row, fewer have smaller lanes (32 KiB here): bench/suites/tfjs.mjs. */
+const PANEL = 256;
 
 /** float64 results of one round of kernel calls. */
 const RESULTS = 8192;
@@ -47,6 +47,23 @@ export interface Target {
   readonly divisor: number;
 }
 
+/** Weights as kernels take them: {@link Factors.at} makes weights start … start + n − 1 ready, n ≤ stretch, and gives the first one's address. */
+interface Factors {
+  readonly family: "sum" | "weightedSum" | "dot";
+  readonly vectors: number;
+  /** Of one weight. */
+  readonly bytes: number;
+  /** From one vector to the next. */
+  readonly vectorBytes: number;
+  readonly stretch: number;
+  readonly at: (start: number, n: number) => number;
+}
+
+const NO_FACTORS: Factors = { family: "sum", vectors: 1, bytes: 0, vectorBytes: 0, stretch: PIECE, at: () => 0 };
+
+/** Rows from which it is worth making their weights float64, which kernels read faster. */
+const WIDE_ROWS_MIN = 4;
+
 /** See the head of this file. */
 export class MatrixReducer {
   readonly #residents: Residents;
@@ -65,7 +82,7 @@ export class MatrixReducer {
     this.#results = residents.space(8 * RESULTS).at;
     this.#values = residents.view("f64", this.#results, RESULTS) as Float64Array;
     this.#offsets = residents.view("i32", residents.space(4 * (RESULTS + 1)).at, RESULTS + 1) as Int32Array;
-    this.#vectors = residents.space(4 * BLOCK * VECTORS_MAX).at;
+    this.#vectors = residents.space(8 * BLOCK * VECTORS_MAX).at;
     this.#state = residents.space(8 * LANES * PANEL * VECTORS_MAX).at;
     this.#lanes = residents.view("f64", this.#state, LANES * PANEL * VECTORS_MAX) as Float64Array;
     this.#exponents = new BigInt64Array(this.#lanes.buffer, this.#state, 2 * PANEL);
@@ -73,45 +90,47 @@ export class MatrixReducer {
 
   /** The sum of each row; with weights, the weighted sum of each row for each vector. */
   sumRows(matrix: Matrix, weights: Weights | undefined, target: Target): void {
-    if (matrix.columns > BLOCK) this.#sumLongRows(matrix, weights, target);
-    else this.#sumShortRows(matrix, weights, target);
+    const { rows, columns } = matrix;
+    // Weights that few rows share, or that are too many for the cache, are read as they are, if they lie in one stretch.
+    const asTheyAre = weights?.vectors === 1 && weights.step === 1 && (rows < WIDE_ROWS_MIN || columns > BLOCK);
+    const factors = weights === undefined ? NO_FACTORS : asTheyAre ? this.#inPlace(weights) : this.#wide(weights);
+    if (columns > BLOCK) this.#sumLongRows(matrix, factors, target);
+    else this.#sumShortRows(matrix, factors, target);
   }
 
-  #sumShortRows({ values, first, rows, columns }: Matrix, weights: Weights | undefined, target: Target): void {
-    const kernel = this.#residents.kernels.dense(weights ? "dot" : "sum", values.dtype);
-    const vectors = weights?.vectors ?? 1;
-    const w = weights ? this.#weights(weights, 0, columns) : 0;
+  #sumShortRows({ values, first, rows, columns }: Matrix, factors: Factors, target: Target): void {
+    const kernel = this.#residents.kernels.dense(factors.family, values.dtype);
+    const { vectors, vectorBytes } = factors;
+    const w = factors.at(0, columns);
     const group = Math.min(RESULTS, Math.floor(PIECE / columns));
     for (let row = 0; row < rows; row += group) {
       const n = Math.min(group, rows - row);
       const x = values.at(first + row * columns, n * columns);
       for (let v = 0; v < vectors; v++) {
-        kernel(x, n, columns, w + 4 * BLOCK * v, 0, this.#results, this.#scratch);
+        kernel(x, n, columns, w + v * vectorBytes, 0, this.#results, this.#scratch);
         this.#put(target, row, v, n);
       }
     }
   }
 
   /** Rows of several blocks: the exact sum of their block results. */
-  #sumLongRows({ values, first, rows, columns }: Matrix, weights: Weights | undefined, target: Target): void {
-    const kernel = this.#residents.kernels.dense(weights ? "dot" : "sum", values.dtype);
-    const vectors = weights?.vectors ?? 1;
+  #sumLongRows({ values, first, rows, columns }: Matrix, factors: Factors, target: Target): void {
+    const kernel = this.#residents.kernels.dense(factors.family, values.dtype);
+    const { vectors, vectorBytes, stretch } = factors;
     const blocks = Math.ceil(columns / BLOCK);
     const space = this.#residents.space(8 * vectors * rows * blocks);
-    // Weights in one stretch are read where they lie; others are copied, a block of each vector at a time.
-    const stretch = weights && (vectors > 1 || weights.step > 1) ? BLOCK : PIECE;
     for (let start = 0; start < columns; start += stretch) {
       const n = Math.min(stretch, columns - start);
       const whole = Math.floor(n / BLOCK);
-      const w = weights ? this.#weights(weights, start, n) : 0;
+      const rest = whole * BLOCK;
+      const w = factors.at(start, n);
       for (let row = 0; row < rows; row++) {
         const x = values.at(first + row * columns + start, n);
         for (let v = 0; v < vectors; v++) {
           const out = space.at + 8 * ((v * rows + row) * blocks + start / BLOCK);
-          const wv = w + 4 * BLOCK * v;
+          const wv = w + v * vectorBytes;
           kernel(x, whole, BLOCK, wv, BLOCK, out, this.#scratch);
-          const rest = whole * BLOCK;
-          if (n > rest) kernel(x + BYTES[values.dtype] * rest, 1, n - rest, wv + 4 * rest, 0, out + 8 * whole, this.#scratch);
+          if (n > rest) kernel(x + BYTES[values.dtype] * rest, 1, n - rest, wv + factors.bytes * rest, 0, out + 8 * whole, this.#scratch);
         }
       }
     }
@@ -122,8 +141,8 @@ export class MatrixReducer {
   sumColumns(matrix: Matrix, weights: Weights | undefined, target: Target): void {
     const { values, first, rows, columns } = matrix;
     const { kernels } = this.#residents;
-    const kernel = kernels.columns(weights ? "dot" : "sum", values.dtype);
-    const vectors = weights?.vectors ?? 1;
+    const kernel = kernels.columns(weights ? "weightedSum" : "sum", values.dtype);
+    const { at: weightsAt, vectors, vectorBytes } = weights ? this.#wide(weights) : NO_FACTORS;
     const blocks = Math.ceil(rows / BLOCK);
     for (let column = 0; column < columns; column += PANEL) {
       const width = Math.min(PANEL, columns - column);
@@ -133,12 +152,12 @@ export class MatrixReducer {
       for (let block = 0; block < blocks; block++) {
         const start = block * BLOCK;
         const end = Math.min(rows, start + BLOCK);
-        this.#lanes.fill(0, 0, vectors * state);
-        const w = weights ? this.#weights(weights, start, end - start) : 0;
+        const w = weightsAt(start, end - start);
         for (let row = start; row < end; row += step) {
           const n = Math.min(step, end - row);
           const { at, stride } = values.window(first + row * columns + column, n, width, columns);
-          for (let v = 0; v < vectors; v++) kernel(at, n, width, stride, w + 4 * (BLOCK * v + row - start), this.#state + 8 * v * state);
+          for (let v = 0; v < vectors; v++)
+            kernel(at, n, width, stride, w + v * vectorBytes + 8 * (row - start), this.#state + 8 * v * state, row === start ? 1 : 0);
         }
         for (let v = 0; v < vectors; v++) {
           const out = space ? space.at + 8 * (v * width * blocks + block) : this.#results;
@@ -222,7 +241,7 @@ export class MatrixReducer {
       for (let row = 0; row < rows; row += step) {
         const n = Math.min(step, rows - row);
         const { at, stride } = values.window(first + row * columns + column, n, width, columns);
-        kernel(at, n, width, stride, 0, this.#state);
+        kernel(at, n, width, stride, 0, this.#state, 0);
       }
       for (let c = 0; c < width; c++) target.values[target.first + (column + c) * target.step] = state[c]!;
     }
@@ -277,7 +296,7 @@ export class MatrixReducer {
       for (let row = 0; row < rows; row += step) {
         const n = Math.min(step, rows - row);
         const { at, stride } = values.window(first + row * columns + column, n, width, columns);
-        kernel(at, n, width, stride, 0, this.#state);
+        kernel(at, n, width, stride, 0, this.#state, 0);
       }
       for (let c = 0; c < width; c++)
         target.values[target.first + (column + c) * target.step] = scaled(
@@ -287,19 +306,24 @@ export class MatrixReducer {
     }
   }
 
-  /**
-   * Weights k … k + n − 1 of all vectors for kernels: the address of the first vector's, BLOCK weights before the next one's.
-   * n ≤ BLOCK, but for one vector in one stretch n ≤ PIECE.
-   */
-  #weights({ values, first, vectors, step, vectorStep }: Weights, k: number, n: number): number {
-    if (vectors === 1 && step === 1) return values.at(first + k, n);
-    const { strided } = this.#residents.kernels;
-    const at = step === 1 ? 0 : values.at(first + k * step, (n - 1) * step + vectors);
-    for (let v = 0; v < vectors; v++) {
-      const from = step === 1 ? values.at(first + v * vectorStep + k, n) : at + 4 * v;
-      strided(from, n, step, this.#vectors + 4 * BLOCK * v);
-    }
-    return this.#vectors;
+  /** One vector's weights in float32, where they lie. */
+  #inPlace({ values, first }: Weights): Factors {
+    return { family: "dot", vectors: 1, bytes: 4, vectorBytes: 0, stretch: PIECE, at: (start, n) => values.at(first + start, n) };
+  }
+
+  /** Weights made float64, a block at a time. */
+  #wide({ values, first, vectors, step, vectorStep }: Weights): Factors {
+    const { widen } = this.#residents.kernels;
+    const to = this.#vectors;
+    const at = (start: number, n: number): number => {
+      if (step === 1) for (let v = 0; v < vectors; v++) widen(values.at(first + v * vectorStep + start, n), n, 1, to + 8 * BLOCK * v);
+      else {
+        const from = values.at(first + start * step, (n - 1) * step + vectors);
+        for (let v = 0; v < vectors; v++) widen(from + 4 * v, n, step, to + 8 * BLOCK * v);
+      }
+      return to;
+    };
+    return { family: "weightedSum", vectors, bytes: 8, vectorBytes: 8 * BLOCK, stretch: BLOCK, at };
   }
 
   /** Hands over n results, those of nodes from … from + n − 1. */
