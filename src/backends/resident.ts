@@ -2,6 +2,7 @@
  * Arrays of JavaScript where kernels can reach them. An array that is used again gets a copy in kernel memory, as long as there is
  * room; any other is copied piece by piece, each reduced at once. It knows arrays and addresses, no operations and no tensors.
  */
+import { FourfoldError } from "../errors.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import type { Kernels } from "./kernels.ts";
 import { BYTES, Heap } from "./memory.ts";
@@ -12,10 +13,10 @@ export const PIECE = 65536;
 /** Bytes from which a copy that stays is worth its allocation. */
 const RESIDENT_BYTES_MIN = 16384;
 
-/** One memory for all that kernels work on. */
+/** What copies leave free of the one memory, for the space of operations. */
 const RESERVED_BYTES = 128 << 20;
 
-/** The greatest limit for the copies: what one memory holds beside the space of operations. */
+/** The greatest limit for the copies: what the memory holds beside that and the space taken for good. */
 export const RESIDENT_BYTES_MAX: number = 2 ** 32 - 2 * RESERVED_BYTES;
 
 /** Values that kernels are to read. */
@@ -89,10 +90,14 @@ export class Residents {
     this.bytesUsed -= used.values.byteLength;
   }
 
-  /** Space for the time of an operation, or for good. @throws RangeError if the machine has no more */
+  /** Space for the time of an operation, or for good. @throws FourfoldError ERR_FOURFOLD_MEMORY if the machine has no more */
   space(bytes: number): Space {
     const block = this.#heap.allocate(bytes, 0);
-    if (block === undefined) throw new RangeError(`no ${bytes} bytes of kernel memory are left`);
+    if (block === undefined)
+      throw new FourfoldError("ERR_FOURFOLD_MEMORY", `no room for ${bytes} bytes of kernel memory: the machine has no more`, {
+        given: bytes,
+        fix: "Dispose of tensors you no longer use, or register the backend with a smaller memoryBytesMax",
+      });
     return { at: block.at, free: () => this.#heap.free(block.at, bytes) };
   }
 
