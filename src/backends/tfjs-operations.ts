@@ -80,8 +80,7 @@ function reducing(reduction: Reduction): Operation {
   return (call) => {
     const { backend } = call;
     const x = call.inputs["x"]!;
-    const axes = core.util.parseAxisParam(call.attrs[reduction.axes] as number | number[], x.shape);
-    const children = core.util.sizeFromShape(axes.map((axis) => x.shape[axis]!));
+    const axes = [...new Set(core.util.parseAxisParam(call.attrs[reduction.axes] as number | number[], x.shape))];
     const size = core.util.sizeFromShape(x.shape);
     const values = x.dtype === "complex64" || x.dtype === "string" || size === 0 ? undefined : backend.valuesOf(x);
     const dtype = values && reduction.dtype(x.dtype, values);
@@ -90,8 +89,8 @@ function reducing(reduction: Reduction): Operation {
     if (cut === undefined) return transposedFirst(reduction, call, axes);
     const [outShape] = core.backend_util.computeOutAndReduceShapes(x.shape, axes);
     const shape = call.attrs["keepDims"] ? core.backend_util.expandShapeToKeepDim(outShape, axes) : outShape;
-    const results = arrayOf(dtype, size / children);
-    const target: Target = { values: results, first: 0, step: 1, vectorStep: 0, divisor: reduction.divisor?.(children) ?? 1 };
+    const results = arrayOf(dtype, size / cut.rows);
+    const target: Target = { values: results, first: 0, step: 1, vectorStep: 0, divisor: reduction.divisor?.(cut.rows) ?? 1 };
     reduce(reduction, backend, x, values, cut, target);
     return backend.makeTensorInfo(shape, dtype, results);
   };
