@@ -101,7 +101,7 @@ export type RaggedKernel = (x: number, offsets: number, rows: number, w: number,
 /**
  * Reduces rows into the state of the columns; child i of column c lies at x + bytes·(i·stride + c), its weight at w + 8·i.
  * Sums: state = 16 lanes of float64, each {@link evenly} many columns, set by a call with fresh = 1; at most 4096 rows, a
- * multiple of 64 in each call but the last; then {@link Kernels.foldColumns}. Extremes: state = the columns' best so far. Products: state = three planes
+ * multiple of 16 in each call but the last; then {@link Kernels.foldColumns}. Extremes: state = the columns' best so far. Products: state = three planes
  * of {@link evenly} many columns: m (float64, 1 at first), e (int64, 0), s (float64, 1); the product is m·s·2^e.
  */
 export type ColumnKernel = (x: number, rows: number, columns: number, stride: number, w: number, state: number, fresh: number) => void;

@@ -18,7 +18,7 @@ const PANEL = 256;
 /** float64 results of one round of kernel calls. */
 const RESULTS = 8192;
 
-/** Rows of one round of column calls are whole steps of the column kernels. */
+/** Rows of one call of a column kernel are whole steps of its fastest loop. */
 const ROWS_STEP = 64;
 
 /** A matrix: `rows` rows of `columns` values, from value `first` of the operand on. */
