@@ -20,6 +20,8 @@ export class P8 extends P7 { p7: u8; }
 /** Families of sums, by what a child adds. `Skip`: a child that is NaN adds +0, whatever its weight. */
 export class Sum {}
 export class WeightedSum {}
+/** WeightedSum with weights in float32. */
+export class Dot {}
 export class SumSkip {}
 export class WeightedSumSkip {}
 export class WeightSkip {}
@@ -35,6 +37,7 @@ export class Max {}
 export class MinSkip {}
 export class MaxSkip {}
 export class CountSkip {}
+export class Product {}
 export class Moments {}
 export class MomentsSkip {}
 
@@ -75,8 +78,14 @@ export class MomentsSkip {}
   return f64x2.convert_low_i32x4_s(v128.shuffle<i32>(q, q, 2, 3, 2, 3));
 }
 
+/** Bytes of one weight. */
+@inline export function weightBytes<F>(): u32 {
+  return idof<F>() == idof<Dot>() ? 4 : 8;
+}
+
 /** The weights of pair K, for families that read any. */
 @inline export function weights<F, K>(w: usize): v128 {
+  if (idof<F>() == idof<Dot>()) return pair<f32, K>(w);
   return readsWeights<F>() ? v128.load(w, offsetof<K>() * 16) : i64x2.splat(0);
 }
 

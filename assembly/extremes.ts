@@ -15,7 +15,7 @@ import { Max, MaxSkip, Min, MinSkip, firstBytes } from "./children";
   return idof<F>() == idof<MinSkip>() || idof<F>() == idof<MaxSkip>();
 }
 
-@inline function better<F, T>(a: v128, b: v128): v128 {
+@inline export function better<F, T>(a: v128, b: v128): v128 {
   return isMin<F>() ? v128.min<T>(a, b) : v128.max<T>(a, b);
 }
 

@@ -1,17 +1,20 @@
 /**
  * The exported ABI: pointers and counts in one 32-bit shared memory, nothing else. `${family}_${layout}_${dtype}`.
  *
- *   dense:  x = first child of the first row; rows lie one after another, `extent` children each; w = float64 weight of row 0's
- *           first child (0 if the family has none); row r's weights start at w + 8·r·wstride (0: shared; extent: one per child)
- *   ragged: offsets = u32[rows + 1] in children from x; w absolute, too: child i has the weight at w + 8·i
- *   out:    one float64 per row (moments: six)
+ *   dense:  x = first child of the first row; rows lie one after another, `extent` children each; w = weight of row 0's first child
+ *           (0 if the family has none), a float64, of dot a float32; row r's weights start at weight r·wstride (0: shared; extent: one per child)
+ *   ragged: offsets = u32[rows + 1] in children from x; w absolute, too: child i has weight i of w
+ *   columns: children of column c lie `stride` elements apart; w = one float64 weight per row; state = what is kept between calls, none yet for sums if fresh (columns.ts, products.ts)
+ *   out:    one float64 per row or column (moments: six, products: two)
  *   scratch: ≥ 4096 bytes that belong to the calling thread, 16-byte aligned, contents arbitrary
  *
  * Kernels may read up to 16 bytes past the end of a row and of its weights; what lies there never matters.
  */
-import { CountSkip, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip, Max, MaxSkip, Min, MinSkip, Moments, MomentsSkip, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip } from "./children";
+import { CountSkip, Dot, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip, Max, MaxSkip, Min, MinSkip, Moments, MomentsSkip, Product, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip } from "./children";
+import { columnExtremes, columnSums, foldColumns, widen } from "./columns";
 import { firstNaN } from "./extremes";
 import { momentsChunks } from "./moments";
+import { columnProducts } from "./products";
 import { dense, ragged } from "./rows";
 import { SizeLargest, SizeSquares, SizeSum, SizeWeighted, sizes } from "./sizes";
 
@@ -40,6 +43,8 @@ export function weightedSum_dense_i8(x: usize, rows: u32, extent: u32, w: usize,
 export function weightedSum_ragged_i8(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<WeightedSum, i8>(x, offsets, rows, w, out, 0); }
 export function weightedSum_dense_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<WeightedSum, u8>(x, rows, extent, w, wstride, out, 0); }
 export function weightedSum_ragged_u8(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<WeightedSum, u8>(x, offsets, rows, w, out, 0); }
+export function dot_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<Dot, f32>(x, rows, extent, w, wstride, out, 0); }
+export function dot_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<Dot, f32>(x, offsets, rows, w, out, 0); }
 export function sumSkip_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<SumSkip, f32>(x, rows, extent, w, wstride, out, 0); }
 export function sumSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<SumSkip, f32>(x, offsets, rows, w, out, 0); }
 export function sumSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<SumSkip, f64>(x, rows, extent, w, wstride, out, 0); }
@@ -184,3 +189,21 @@ export function sizeLargest_i32(x: usize, rows: u32, extent: u32, w: usize, wstr
 export function sizeLargest_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, i16>(x, rows, extent, w, wstride, out); }
 export function sizeLargest_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, i8>(x, rows, extent, w, wstride, out); }
 export function sizeLargest_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { sizes<SizeLargest, u8>(x, rows, extent, w, wstride, out); }
+
+// Products of rows of any length (products.ts).
+export function product_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<Product, f32>(x, rows, extent, w, wstride, out, 0); }
+export function product_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<Product, f32>(x, offsets, rows, w, out, 0); }
+
+// Down the columns (columns.ts, products.ts).
+export function sum_columns_f32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnSums<Sum, f32>(x, rows, columns, stride, w, state, fresh); }
+export function sum_columns_i32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnSums<Sum, i32>(x, rows, columns, stride, w, state, fresh); }
+export function sum_columns_u8(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnSums<Sum, u8>(x, rows, columns, stride, w, state, fresh); }
+export function weightedSum_columns_f32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnSums<WeightedSum, f32>(x, rows, columns, stride, w, state, fresh); }
+export function min_columns_f32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Min, f32>(x, rows, columns, stride, state); }
+export function min_columns_i32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Min, i32>(x, rows, columns, stride, state); }
+export function min_columns_u8(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Min, u8>(x, rows, columns, stride, state); }
+export function max_columns_f32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Max, f32>(x, rows, columns, stride, state); }
+export function max_columns_i32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Max, i32>(x, rows, columns, stride, state); }
+export function max_columns_u8(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnExtremes<Max, u8>(x, rows, columns, stride, state); }
+export function product_columns_f32(x: usize, rows: u32, columns: u32, stride: u32, w: usize, state: usize, fresh: u32): void { columnProducts(x, rows, columns, stride, state); }
+export { foldColumns, widen };

@@ -8,17 +8,17 @@
  * term, leave out lanes without children, and add +0 to the result instead: the bits are the same.
  */
 import {
-  P0, P1, P2, P3, P4, P5, P6, P7, P8, Sum, SumSkip, WeightSkip, WeightedSum,
-  canonical, canonicalPair, firstPair, isNumber, pair, quad, readsWeights, secondPair, weights,
+  Dot, P0, P1, P2, P3, P4, P5, P6, P7, P8, Sum, SumSkip, WeightSkip, WeightedSum,
+  canonical, canonicalPair, firstPair, isNumber, pair, quad, readsWeights, secondPair, weightBytes, weights,
 } from "./children";
 
 /** What two children p with the weights w add: RN(w·x), or +0 where a NaN is skipped. The product is masked: w may be infinite. */
-@inline function term<F>(p: v128, w: v128): v128 {
+@inline export function term<F>(p: v128, w: v128): v128 {
   if (idof<F>() == idof<Sum>()) return p;
   if (idof<F>() == idof<SumSkip>()) return v128.and(p, isNumber(p));
   if (idof<F>() == idof<WeightSkip>()) return v128.and(w, isNumber(p));
   const product = f64x2.mul(w, p);
-  if (idof<F>() == idof<WeightedSum>()) return product;
+  if (idof<F>() == idof<WeightedSum>() || idof<F>() == idof<Dot>()) return product;
   return v128.and(product, isNumber(p));
 }
 
@@ -153,7 +153,7 @@ import {
   q = quad<T, P6>(x);
   let a6 = term<F>(firstPair<T, P6>(q, x), weights<F, P6>(w)), a7 = term<F>(secondPair<T, P7>(q, x), weights<F, P7>(w));
   x += 16 * sizeof<T>();
-  if (readsWeights<F>()) w += 128;
+  if (readsWeights<F>()) w += 16 * weightBytes<F>();
   for (const end = x + (n & ~15) * sizeof<T>() - 16 * sizeof<T>(); x < end; x += 16 * sizeof<T>()) {
     q = quad<T, P0>(x);
     a0 = f64x2.add(a0, term<F>(firstPair<T, P0>(q, x), weights<F, P0>(w)));
@@ -167,7 +167,7 @@ import {
     q = quad<T, P6>(x);
     a6 = f64x2.add(a6, term<F>(firstPair<T, P6>(q, x), weights<F, P6>(w)));
     a7 = f64x2.add(a7, term<F>(secondPair<T, P7>(q, x), weights<F, P7>(w)));
-    if (readsWeights<F>()) w += 128;
+    if (readsWeights<F>()) w += 16 * weightBytes<F>();
   }
   if (n & 15) {
     switch (n & 15) { // an odd child has its pair to itself

@@ -1,28 +1,30 @@
 /** The row loops. Every kernel is one of the two; which code a row gets is decided by the family's type tag. */
 import {
-  CountSkip, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip,
-  Moments, MomentsSkip, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip,
+  CountSkip, Dot, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip,
+  Moments, MomentsSkip, Product, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, weightBytes,
 } from "./children";
 import { exactRow, goTogether, integerSum, twoExactRows } from "./exact";
 import { countNumbers, extremeRow } from "./extremes";
 import { SHORT, laneRow, shortLaneRows } from "./lanes";
 import { MOMENTS_BYTES, momentsRow } from "./moments";
+import { PRODUCT_BYTES, productRow } from "./products";
 
 @inline function isLanes<F, T>(): bool {
   if (!isFloat<T>() && idof<F>() == idof<Sum>()) return false; // exact in any order
   return (
     idof<F>() == idof<Sum>() || idof<F>() == idof<WeightedSum>() || idof<F>() == idof<SumSkip>() ||
-    idof<F>() == idof<WeightedSumSkip>() || idof<F>() == idof<WeightSkip>()
+    idof<F>() == idof<WeightedSumSkip>() || idof<F>() == idof<WeightSkip>() || idof<F>() == idof<Dot>()
   );
 }
 
 /** Families whose rows are inlined into both row loops, and which have loops of their own for short dense rows. */
 @inline function isHot<F, T>(): bool {
-  return isFloat<T>() && (idof<F>() == idof<Sum>() || idof<F>() == idof<WeightedSum>());
+  return isFloat<T>() && (idof<F>() == idof<Sum>() || idof<F>() == idof<WeightedSum>() || idof<F>() == idof<Dot>());
 }
 
 /** Bytes that one row writes. */
 @inline function resultBytes<F>(): u32 {
+  if (idof<F>() == idof<Product>()) return PRODUCT_BYTES;
   return idof<F>() == idof<Moments>() || idof<F>() == idof<MomentsSkip>() ? MOMENTS_BYTES : 8;
 }
 
@@ -43,6 +45,7 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
   else if (idof<F>() == idof<Sum>()) store<f64>(out, <f64>integerSum<T>(x, n));
   else if (idof<F>() == idof<CountSkip>()) store<f64>(out, <f64>countNumbers<T>(x, n));
   else if (resultBytes<F>() == MOMENTS_BYTES) momentsRow<F, T>(x, n, out);
+  else if (idof<F>() == idof<Product>()) productRow(x, n, out);
   else store<f64>(out, extremeRow<F, T>(x, n));
   return 0;
 }
@@ -67,10 +70,10 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
   return false;
 }
 
-/** Rows of equal extent, one after another; row r's weights start at w + 8·r·wstride. Returns how many rows were in doubt. */
+/** Rows of equal extent, one after another; row r's weights start at weight r·wstride of w. Returns how many rows were in doubt. */
 @inline export function dense<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): i32 {
   const size = extent * sizeof<T>();
-  const wsize = wstride * 8;
+  const wsize = wstride * weightBytes<F>();
   let doubts = 0;
   if (isHot<F, T>()) {
     if (extent && extent <= SHORT && !wstride) {
@@ -102,7 +105,7 @@ function calledRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize)
   for (; rows; rows--) {
     offsets += 4;
     const end = load<u32>(offsets);
-    doubts += row<F, T>(x + start * sizeof<T>(), w + start * 8, end - start, out, scratch);
+    doubts += row<F, T>(x + start * sizeof<T>(), w + start * weightBytes<F>(), end - start, out, scratch);
     start = end;
     out += resultBytes<F>();
   }

@@ -18,11 +18,9 @@ export class SizeSquares {}
 export class SizeLargest {}
 
 /** Children that are added in float32. */
-// @ts-ignore: decorator
 @inline const BLOCK: u32 = 4096;
 
 /** Children K·4 … K·4 + 3 as float32. */
-// @ts-ignore: decorator
 @inline function four<T, K>(x: usize): v128 {
   if (sizeof<T>() == 8)
     return v128.shuffle<i64>(
@@ -37,7 +35,6 @@ export class SizeLargest {}
 }
 
 /** What the four children v add. */
-// @ts-ignore: decorator
 @inline function term<F, K>(v: v128, w: usize, abs: v128): v128 {
   if (idof<F>() == idof<SizeSquares>()) return f32x4.mul(v, v);
   v = v128.and(v, abs);
@@ -45,13 +42,11 @@ export class SizeLargest {}
 }
 
 /** As bit patterns, terms have the order of their values, with NaN above all: none of them is negative. */
-// @ts-ignore: decorator
 @inline function join<F>(a: v128, b: v128): v128 {
   return idof<F>() == idof<SizeLargest>() ? i32x4.max_s(a, b) : f32x4.add(a, b);
 }
 
 /** Whether one of n children is subnormal. */
-// @ts-ignore: decorator
 @inline function hasSubnormal(x: usize, n: u32, abs: v128): bool {
   // Less one, bit patterns of subnormals are the least unsigned ones: that of zero becomes the greatest.
   const one = i32x4.splat(1);
@@ -65,7 +60,6 @@ export class SizeLargest {}
 }
 
 /** At most BLOCK children. */
-// @ts-ignore: decorator
 @inline function block<F, T>(x: usize, w: usize, n: u32, abs: v128): f64 {
   let a = i64x2.splat(0), b = a, c = a, d = a;
   for (; n >= 16; n -= 16) {
@@ -89,7 +83,6 @@ export class SizeLargest {}
 }
 
 /** Rows of equal extent, one after another; row r's weights start at w + 4·r·wstride. Writes one float64 for each row. */
-// @ts-ignore: decorator
 @inline export function sizes<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void {
   const abs = i32x4.splat(0x7fffffff);
   for (; rows; rows--) {

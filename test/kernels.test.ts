@@ -10,6 +10,7 @@ import {
   MOMENTS_FLAG,
   MOMENTS_WORDS,
   OVERREAD_BYTES,
+  PRODUCT_WORDS,
   SCRATCH_BYTES,
   SIZE_KERNELS,
 } from "../src/backends/kernels.ts";
@@ -22,6 +23,7 @@ import { fit } from "../src/reduce/resolve.ts";
 import { rowSizes, type SizeFamily, sizingOf } from "../src/reduce/sizes.ts";
 import { denseTree } from "../src/reduce/tree.ts";
 import type { Dtype, TypedData } from "../src/types.ts";
+import { laneProduct, timesExactly } from "./products.ts";
 import { type Random, random } from "./random.ts";
 
 const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array } as const;
@@ -62,15 +64,7 @@ function runDense(family: Family, dtype: Dtype, rows: readonly Row[], shared: bo
       rows.map((row) => row.x),
     ),
   );
-  const w = put(
-    REGION.w,
-    shared
-      ? rows[0]!.w
-      : joined(
-          "f64",
-          rows.map((row) => row.w),
-        ),
-  );
+  const w = put(REGION.w, joined(weightDtype(family), shared ? [rows[0]!.w] : rows.map((row) => row.w)));
   const kernel = kernels.dense(family, dtype);
   return withOut(family, rows.length, (out) => kernel(x, rows.length, extent, w, shared ? 0 : extent, out, REGION.scratch));
 }
@@ -78,7 +72,7 @@ function runDense(family: Family, dtype: Dtype, rows: readonly Row[], shared: bo
 /** Runs a ragged kernel on rows of any lengths, some of them empty; neither data nor offsets start at 0. */
 function runRagged(family: Family, dtype: Dtype, rows: readonly Row[]): Float64Array {
   const x = put(REGION.x, joined(dtype, [new ARRAYS[dtype](5), ...rows.map((row) => row.x)]));
-  const w = put(REGION.w, joined("f64", [new Float64Array(5).fill(nan), ...rows.map((row) => row.w)]));
+  const w = put(REGION.w, joined(weightDtype(family), [new Float64Array(5).fill(nan), ...rows.map((row) => row.w)]));
   const offsets = new Uint32Array(rows.length + 1).fill(5);
   rows.forEach((row, r) => {
     offsets[r + 1] = offsets[r]! + row.x.length;
@@ -88,9 +82,11 @@ function runRagged(family: Family, dtype: Dtype, rows: readonly Row[]): Float64A
   return withOut(family, rows.length, (out) => kernel(x, at, rows.length, w, out, REGION.scratch));
 }
 
+const weightDtype = (family: Family): Dtype => (family === "dot" ? "f32" : "f64");
+
 /** Gives a kernel room for its results and returns them; nothing around them and around scratch may change. */
 function withOut(family: Family, rows: number, run: (out: number) => void): Float64Array {
-  const words = rows * (family.startsWith("moments") ? MOMENTS_WORDS : 1);
+  const words = rows * (family.startsWith("moments") ? MOMENTS_WORDS : family === "product" ? PRODUCT_WORDS : 1);
   const out = put(REGION.out, new Float64Array(words));
   const scratchGuards = [
     new Uint8Array(memory.buffer, REGION.scratch - 64, 64),
@@ -186,6 +182,7 @@ function addends(family: Family, { x, w }: Row): [number, number?][] {
   return Array.from(x, (v, i): [number, number?] => {
     if (skip && v !== v) return [0];
     if (family === "weightSkip" || family === "exactWeightSkip") return [w[i]!];
+    if (family === "dot") return [Math.fround(w[i]!), v];
     return /weightedSum/i.test(family) ? [w[i]!, v] : [v];
   });
 }
@@ -235,7 +232,7 @@ const NAMES = {
 };
 
 for (const kernel of KERNELS) {
-  if (kernel.equals === "moments") continue;
+  if (kernel.equals === "moments" || kernel.equals === "product") continue;
   const { family, equals, weighted } = kernel;
   for (const dtype of kernel.dtypes) {
     describe(`${family} of ${dtype}`, () => {
@@ -377,6 +374,46 @@ describe.each(SIZE_KERNELS)("%s", (family) => {
     },
   );
 });
+
+// ---- Products ----------------------------------------------------------------------------------------------------------------
+
+for (const kernel of KERNELS) {
+  if (kernel.equals !== "product") continue;
+  const { family } = kernel;
+  for (const dtype of kernel.dtypes) {
+    const groups = groupsOf(kernel, dtype);
+
+    test(`${family} of ${dtype}: dense and ragged rows equal the lane product`, () => {
+      const check = (rows: readonly Row[], words: Float64Array): void => {
+        rows.forEach((row, r) => {
+          const [m, e] = laneProduct(row.x);
+          const got = words.subarray(PRODUCT_WORDS * r, PRODUCT_WORDS * (r + 1));
+          if (!same(got[0]!, m) || !Object.is(got[1], e))
+            throw new Error(`${row.x.length} children (${row.kind}): ${got} is not ${[m, e]}; x = ${Array.from(row.x).slice(0, 20)}`);
+        });
+      };
+      for (const rows of groups) check(rows, runDense(family, dtype, rows, true));
+      for (let start = 0; start < 7; start++) {
+        const rows = groups.filter((_, g) => g % 7 === start).flat();
+        check(rows, runRagged(family, dtype, rows));
+      }
+    });
+
+    test(`${family} of ${dtype} is within n·2^-53 of the real product, beyond float64's range too`, () => {
+      for (const row of groups.flat()) {
+        const [m, e] = runDense(family, dtype, [row], true);
+        if (row.x.some((v) => v === 0 || !Number.isFinite(v))) continue;
+        // The real product is an integer times a power of two; m·2^e, too.
+        const real = [...row.x].reduce((p, v) => timesExactly(p, v), { m: 1n, e: 0 });
+        const ours = timesExactly({ m: 1n, e: e! }, m!);
+        const low = Math.min(real.e, ours.e);
+        const [a, b] = [real.m << BigInt(real.e - low), ours.m << BigInt(ours.e - low)];
+        const off = a > b ? a - b : b - a;
+        expect(off << 53n <= (a < 0n ? -a : a) * BigInt(row.x.length + 1)).toBe(true);
+      }
+    });
+  }
+}
 
 // ---- More of the exact families ----------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ describe("the packed package", () => {
         "dist/index.js",
         "dist/index.d.ts",
         "dist/files/index.js",
+        "dist/tfjs.js",
         "dist/cli/main.js",
         "dist/kernels.wasm",
       ]),
@@ -70,7 +71,9 @@ describe("the packed package", () => {
 
   test("gives every kind of importer its types", async () => {
     const attw = packageFile("@arethetypeswrong/cli", "dist/index.js");
-    expect(await outputOf(runNode([attw, tarball, "--profile", "esm-only", "--no-color"]))).toContain('"fourfold/files"');
+    const told = await outputOf(runNode([attw, tarball, "--profile", "esm-only", "--no-color"]));
+    expect(told).toContain('"fourfold/files"');
+    expect(told).toContain('"fourfold/tfjs"');
   });
 });
 
@@ -108,6 +111,14 @@ describe("the installed package", () => {
     const { code, stdout, stderr } = await npx("run", "spec.json");
     expect({ code, stdout, stderr }).toMatchObject({ stdout: "", stderr: expect.stringContaining("npm install @duckdb/node-api") });
     expect(code).not.toBe(0);
+  });
+
+  test("tells how to get TensorFlow.js, which only fourfold/tfjs needs", async () => {
+    write("embed.mjs", 'await import("fourfold/tfjs").catch(({ code, fix }) => console.log(JSON.stringify([code, fix])));');
+    expect(JSON.parse(await outputOf(runNode(["embed.mjs"], { cwd: project })))).toEqual([
+      "ERR_FOURFOLD_BACKEND",
+      "Install it: npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-cpu@4.22.0",
+    ]);
   });
 
   test("has the command", async () => {
@@ -170,6 +181,12 @@ describe("a TypeScript project", () => {
 
   test("of a browser compiles without Node's types and without skipLibCheck", async () => {
     expect(await check("browser", { lib: ["es2022", "dom", "esnext.disposable"], types: [] })).toEqual({ code: 0, stdout: "" });
+  });
+
+  test("compiles against fourfold/tfjs without TensorFlow.js and without skipLibCheck", async () => {
+    const source =
+      'import { registerFourfold, type TfjsOptions } from "fourfold/tfjs";\nconst options: TfjsOptions = { memoryBytesMax: 1 };\nregisterFourfold(options);\n';
+    expect(await check("embed", { lib: ["es2022"], typeRoots: ["types"], types: ["node"] }, source)).toEqual({ code: 0, stdout: "" });
   });
 
   test("is told when a chain is not made of reductions", async () => {

@@ -14,6 +14,7 @@ const ALL: readonly Dtype[] = ["f32", "f64", "i32", "i16", "i8", "u8"];
 export type Family =
   | "sum"
   | "weightedSum"
+  | "dot"
   | "sumSkip"
   | "weightedSumSkip"
   | "weightSkip"
@@ -28,18 +29,19 @@ export type Family =
   | "maxSkip"
   | "countSkip"
   | "moments"
-  | "momentsSkip";
+  | "momentsSkip"
+  | "product";
 
 /** One family of kernels. Each exists for rows of equal extent ("dense") and for rows by offsets ("ragged"). */
 export interface KernelFamily {
   readonly family: Family;
   readonly dtypes: readonly Dtype[];
-  /** Whether each child has a weight. */
+  /** Whether each child has a weight: a float64; those of `dot` are float32. */
   readonly weighted: boolean;
   /** NaN children are skipped. */
   readonly skip: boolean;
   /** The reference whose bits it gives: the lane sum of a block, the exact sum, … */
-  readonly equals: "lanes" | "exact" | "minimum" | "maximum" | "count" | "moments";
+  readonly equals: "lanes" | "exact" | "minimum" | "maximum" | "count" | "moments" | "product";
 }
 
 /**
@@ -49,6 +51,7 @@ export interface KernelFamily {
 export const KERNELS: readonly KernelFamily[] = [
   { family: "sum", dtypes: ALL, weighted: false, skip: false, equals: "lanes" },
   { family: "weightedSum", dtypes: ALL, weighted: true, skip: false, equals: "lanes" },
+  { family: "dot", dtypes: ["f32"], weighted: true, skip: false, equals: "lanes" },
   { family: "sumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "lanes" },
   { family: "weightedSumSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "lanes" },
   { family: "weightSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "lanes" },
@@ -64,11 +67,24 @@ export const KERNELS: readonly KernelFamily[] = [
   { family: "countSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "count" },
   { family: "moments", dtypes: ALL, weighted: false, skip: false, equals: "moments" },
   { family: "momentsSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "moments" },
+  { family: "product", dtypes: ["f32"], weighted: false, skip: false, equals: "product" },
+];
+
+/** The name of a family that also reduces down the columns of a matrix. */
+export type ColumnFamily = "sum" | "weightedSum" | "min" | "max" | "product";
+
+/** The families of column kernels, with their dtypes. Their bits are those of the rows' kernels, products apart. */
+export const COLUMN_KERNELS: readonly { readonly family: ColumnFamily; readonly dtypes: readonly Dtype[] }[] = [
+  { family: "sum", dtypes: ["f32", "i32", "u8"] },
+  { family: "weightedSum", dtypes: ["f32"] },
+  { family: "min", dtypes: ["f32", "i32", "u8"] },
+  { family: "max", dtypes: ["f32", "i32", "u8"] },
+  { family: "product", dtypes: ["f32"] },
 ];
 
 /**
  * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at
- * w + 8·r·wstride. Writes one float64 per row to out (moments: six). Addresses are byte offsets into the memory.
+ * weight r·wstride. Writes one float64 per row to out (moments: six, products: two). Addresses are byte offsets into the memory.
  */
 export type DenseKernel = (
   x: number,
@@ -80,7 +96,7 @@ export type DenseKernel = (
   scratch: number,
 ) => number | undefined;
 
-/** Reduces rows cut by u32 offsets; child i lies at x + i·bytes, its weight at w + 8·i. */
+/** Reduces rows cut by u32 offsets; child i lies at x + i·bytes, its weight is weight i of w. */
 export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => number | undefined;
 
 /** The kernels that say how large rows are, for every dtype; reduce/sizes.ts has their definition, `rowSizes`. */
@@ -88,6 +104,19 @@ export const SIZE_KERNELS: readonly SizeFamily[] = ["sizeSum", "sizeWeighted", "
 
 /** As a {@link DenseKernel} without scratch, but w are float32 weights: row r's start at w + 4·r·wstride. */
 export type SizeKernel = (x: number, rows: number, extent: number, w: number, wstride: number, out: number) => void;
+
+/**
+ * Reduces rows into the state of the columns; child i of column c lies at x + bytes·(i·stride + c), its weight at w + 8·i.
+ * Sums: state = 16 lanes of float64, each {@link evenly} many columns, set by a call with fresh = 1; at most 4096 rows, a
+ * multiple of 16 in each call but the last; then {@link Kernels.foldColumns}. Extremes: state = the columns' best so far. Products: state = three planes
+ * of {@link evenly} many columns: m (float64, 1 at first), e (int64, 0), s (float64, 1); the product is m·s·2^e.
+ */
+export type ColumnKernel = (x: number, rows: number, columns: number, stride: number, w: number, state: number, fresh: number) => void;
+
+/** Columns are reduced two at a time. */
+export function evenly(columns: number): number {
+  return columns + (columns & 1);
+}
 
 /** Bytes that a call of an exact kernel, or of `exactMoments`, needs for itself at `scratch`, 16-byte aligned. */
 export const SCRATCH_BYTES = 4096;
@@ -97,6 +126,9 @@ export const OVERREAD_BYTES = 64;
 
 /** float64 words that a moments kernel writes for a row: n, Σx as two words, Σx² as two, and a flag. */
 export const MOMENTS_WORDS = 6;
+
+/** float64 words that a product kernel writes for a row: m and e of m·2^e, 1 ≤ |m| < 2, or m alone if it is 0, ±Infinity or NaN. */
+export const PRODUCT_WORDS = 2;
 
 /** What the sixth word of a row's moments says. */
 export const MOMENTS_FLAG = { unfit: 0, exact: 1, notFinite: 2 } as const;
@@ -121,6 +153,11 @@ export class Kernels {
   readonly #dense: Readonly<Record<string, ByDtype<DenseKernel>>>;
   readonly #ragged: Readonly<Record<string, ByDtype<RaggedKernel>>>;
   readonly #sizes: Readonly<Record<SizeFamily, ByDtype<SizeKernel>>>;
+  readonly #columns: Readonly<Record<string, ByDtype<ColumnKernel>>>;
+  /** Writes the sums of columns from their lanes: (state, columns, out, ostride), column c to out + 8·c·ostride. */
+  readonly foldColumns: (state: number, columns: number, out: number, ostride: number) => void;
+  /** Makes float32 values x[i·stride], i < n, float64: (x, n, stride, out). */
+  readonly widen: (x: number, n: number, stride: number, out: number) => void;
   readonly #firstNaN: ByDtype<(x: number, n: number) => number>;
   readonly #momentsChunks: ByDtype<(x: number, n: number, skip: number, out: number) => void>;
 
@@ -137,6 +174,9 @@ export class Kernels {
       SizeFamily,
       ByDtype<SizeKernel>
     >;
+    this.#columns = Object.fromEntries(COLUMN_KERNELS.map(({ family }) => [family, byDtype<ColumnKernel>(`${family}_columns`)]));
+    this.foldColumns = exports["foldColumns"] as Kernels["foldColumns"];
+    this.widen = exports["widen"] as Kernels["widen"];
     this.#firstNaN = byDtype("firstNaN");
     this.#momentsChunks = byDtype("momentsChunks");
   }
@@ -154,6 +194,11 @@ export class Kernels {
   /** The kernel of a size family for rows of equal extent. */
   sizes(family: SizeFamily, dtype: Dtype): SizeKernel {
     return this.#sizes[family][dtype];
+  }
+
+  /** The kernel of a family for the columns of a matrix. {@link COLUMN_KERNELS} says which dtypes there are. */
+  columns(family: ColumnFamily, dtype: Dtype): ColumnKernel {
+    return this.#columns[family]![dtype];
   }
 
   /** The index of the first NaN of n children, or −1. */
