@@ -644,9 +644,20 @@ describe("an abort", () => {
 });
 
 test("every code that an engine can throw was thrown by this file", () => {
-  // Of files, specs, the command, closed engines, queues and faulty workers others tell.
-  const elsewhere = ["ACCURACY", "CLOSED", "COLUMN", "FORBIDDEN", "FORMAT", "OUTPUT", "QUEUE", "SETUP", "SOURCE", "SPEC", "WORKER"].map(
-    (code) => `ERR_FOURFOLD_${code}`,
-  );
+  // Of files, specs, the command, closed engines, queues, faulty workers and devices others tell.
+  const elsewhere = [
+    "ACCURACY",
+    "CLOSED",
+    "COLUMN",
+    "DEVICE",
+    "FORBIDDEN",
+    "FORMAT",
+    "OUTPUT",
+    "QUEUE",
+    "SETUP",
+    "SOURCE",
+    "SPEC",
+    "WORKER",
+  ].map((code) => `ERR_FOURFOLD_${code}`);
   expect([...fired, ...elsewhere].sort()).toEqual(Object.keys(ERROR_CODES).sort());
 });
