@@ -607,7 +607,7 @@ function referenceExecutable(fitted: Fitted, keep: readonly boolean[]): Executab
 }
 
 function isTensorBackend(name: BackendName | undefined): name is TensorBackendName {
-  return name === "tensorflow" || name === "webgpu" || name === "tfjs-cpu";
+  return name === "tensorflow" || name === "webgpu" || name === "tfjs-cpu" || name === "tfjs-wasm";
 }
 
 function resultShape({ tree, outputs }: Fitted): readonly number[] {

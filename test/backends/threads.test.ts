@@ -23,7 +23,12 @@ const optional = async (name: TensorBackendName): Promise<readonly [TensorBacken
   const absent = await absence(name);
   return [name, absent === undefined ? "" : ` (skipped: ${absent})`, absent];
 };
-const BACKENDS = [["tfjs-cpu", "", undefined] as const, await optional("tensorflow"), await optional("webgpu")];
+const BACKENDS = [
+  ["tfjs-cpu", "", undefined] as const,
+  ["tfjs-wasm", "", undefined] as const,
+  await optional("tensorflow"),
+  await optional("webgpu"),
+];
 
 for (const [name, note, absent] of BACKENDS)
   describe.skipIf(absent !== undefined)(`backend ${name}${note}`, () => {
