@@ -36,7 +36,7 @@ const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 6000);
 const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1000);
 
 /** For the tests whose length these set. */
-const LONG = { timeout: 300_000 };
+const LONG = { timeout: 600_000 };
 
 /** Their names in TensorFlow.js. */
 const OWN = { tensorflow: "tensorflow", webgpu: "webgpu", "tfjs-cpu": "cpu", "tfjs-wasm": "wasm" } as const;

@@ -41,7 +41,9 @@ for (const [name, note, absent] of BACKENDS)
       }
     }
 
-    test("values, kept levels and bounds have the bits of the adapter and of the bound, run on this thread", async () => {
+    test("values, kept levels and bounds have the bits of the adapter and of the bound, run on this thread", {
+      timeout: 180_000,
+    }, async () => {
       const here = await loadTfjs(name);
       const thread = new TensorThread(name);
       try {
