@@ -15,8 +15,10 @@ import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
  * - `"webgpu"`: the same ops on a GPU, through Dawn; accuracy `"fast"`, with an error bound. `npx fourfold setup webgpu` gets it.
  * - `"tfjs-cpu"`: the same ops on TensorFlow.js's backend in plain JavaScript, to compare with. Needs `@tensorflow/tfjs-core` and
  *   `@tensorflow/tfjs-backend-cpu`.
+ * - `"tfjs-wasm"`: the same ops on TensorFlow.js's WebAssembly backend, likewise. Needs `@tensorflow/tfjs-core` and
+ *   `@tensorflow/tfjs-backend-wasm`.
  */
-export type BackendName = "auto" | "wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu";
+export type BackendName = "auto" | "wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu" | "tfjs-wasm";
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions {
@@ -91,7 +93,7 @@ export interface PlanOptions extends Omit<RunOptions, "signal" | "onProgress"> {
 /** Bytes of engine memory unless `memoryBytesMax` says otherwise: 8 GiB. */
 const MEMORY_BYTES_MAX = 8 * 2 ** 30;
 
-const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "webgpu", "tfjs-cpu"];
+const BACKENDS: readonly BackendName[] = ["auto", "wasm", "reference", "tensorflow", "webgpu", "tfjs-cpu", "tfjs-wasm"];
 /** What timers can wait: 2^31 − 1 milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 

@@ -644,7 +644,7 @@ describe("an abort", () => {
 });
 
 test("every code that an engine can throw was thrown by this file", () => {
-  // Of files, specs, the command, closed engines, queues and faulty workers others tell.
+  // Of files, specs, the command, closed engines, queues, faulty workers and devices others tell.
   const elsewhere = [
     "ACCURACY",
     "CLOSED",

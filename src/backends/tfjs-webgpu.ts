@@ -278,12 +278,12 @@ function failed(cause: unknown): FourfoldError {
 /** Gives back the memory of tensors that are gone, where it is more than the next run is likely to use. */
 async function trim(manager: BufferManager): Promise<void> {
   if (manager.numBytesAllocated - manager.numBytesUsed <= FREE_BYTES_MAX) return;
+  // The lists stay: buffers in use come back to them.
   for (const buffers of manager.freeBuffers.values())
-    for (const buffer of buffers) {
+    for (const buffer of buffers.splice(0)) {
       buffer.destroy();
       manager.numBytesAllocated -= buffer.size;
       manager.numFreeBuffers--;
     }
-  manager.freeBuffers.clear();
   await nextTurn(); // Dawn frees them when the event loop turns
 }

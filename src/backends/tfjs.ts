@@ -118,7 +118,7 @@ interface Device {
 const VERSION = "4.22.0";
 
 /** The names of the tensor backends. */
-export type TensorBackendName = "tensorflow" | "webgpu" | "tfjs-cpu";
+export type TensorBackendName = "tensorflow" | "webgpu" | "tfjs-cpu" | "tfjs-wasm";
 
 /** The tensor backends that `auto` may choose where they are installed. The others are there to compare with. */
 export const AUTO_BACKENDS: readonly TensorBackendName[] = ["tensorflow", "webgpu"];
@@ -143,6 +143,19 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
       await import("@tensorflow/tfjs-backend-cpu");
+      return core;
+    },
+    version: ({ version_core }) => version_core,
+  },
+  "tfjs-wasm": {
+    backend: "wasm",
+    arithmetic: TENSOR_F32,
+    packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-wasm"],
+    file: undefined,
+    command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-wasm@${VERSION}`,
+    load: async () => {
+      const core = await import("@tensorflow/tfjs-core");
+      await import("@tensorflow/tfjs-backend-wasm");
       return core;
     },
     version: ({ version_core }) => version_core,

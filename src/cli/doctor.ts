@@ -21,7 +21,7 @@ export interface Report {
   readonly platform: { readonly os: string; readonly arch: string; readonly cpu: string; readonly cores: number };
   readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
   readonly wasm: { readonly simd: boolean; readonly threads: boolean; readonly waitAsync: boolean };
-  readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu", Finding>>;
+  readonly backends: Readonly<Record<"wasm" | "reference" | "tensorflow" | "webgpu" | "tfjs-cpu" | "tfjs-wasm", Finding>>;
   readonly tables: Readonly<Record<"duckdb", Finding>>;
   /** With --calibrate: what the devices that `auto` may choose were measured at. */
   readonly calibration?: Calibration;
@@ -51,6 +51,7 @@ async function examine(): Promise<Report> {
     tensorflow: await tryInChild("tensorflow"),
     webgpu: await gpu(),
     "tfjs-cpu": await tryInChild("tfjs-cpu"),
+    "tfjs-wasm": await tryInChild("tfjs-wasm"),
   };
   return {
     ok: backends.wasm.present,

@@ -114,8 +114,8 @@ backend), asks for a GPU adapter, names what the system lacks for one, and prove
 Options:
   --source NAME         tensorflow: only this source. In the order they are tried: cache (an earlier set-up), official
                         (tfjs-node's own installer), python (an installed TensorFlow), pip, maven
-  --from PATH           tensorflow: take the library from a wheel of tensorflow or tensorflow-cpu, 2.12 to 2.16, from a Java
-                        archive, or from a folder that holds it
+  --from PATH           tensorflow: take the library from a wheel of tensorflow or tensorflow-cpu, 2.12 to 2.16, from
+                        a Java archive, or from a folder that holds it
   --dry-run             say what would be done, and do nothing
   --verbose             with an error, its stack and cause
 

@@ -37,13 +37,18 @@ const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 6000);
 const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1000);
 
 /** For the tests whose length these set. */
-const LONG = { timeout: 300_000 };
+const LONG = { timeout: 600_000 };
 
 /** Their names in TensorFlow.js. */
-const OWN = { tensorflow: "tensorflow", webgpu: "webgpu", "tfjs-cpu": "cpu" } as const;
+const OWN = { tensorflow: "tensorflow", webgpu: "webgpu", "tfjs-cpu": "cpu", "tfjs-wasm": "wasm" } as const;
 
 /** What their versions look like. */
-const VERSIONS = { tensorflow: /^2\.([7-9]|1[0-6])\.\d+$/, webgpu: /^4\.22\.0 on \w.*, \w/, "tfjs-cpu": /^4\.22\.0$/ } as const;
+const VERSIONS = {
+  tensorflow: /^2\.([7-9]|1[0-6])\.\d+$/,
+  webgpu: /^4\.22\.0 on \w.*, \w/,
+  "tfjs-cpu": /^4\.22\.0$/,
+  "tfjs-wasm": /^4\.22\.0$/,
+} as const;
 
 /** Why a backend cannot be tested here; undefined if it can. With FOURFOLD_NEEDS=name its absence is an error. */
 export async function absence(name: TensorBackendName): Promise<string | undefined> {

@@ -5,6 +5,7 @@ import { failing } from "../failing.ts";
 
 const COMMANDS: Readonly<Record<TensorBackendName, string>> = {
   "tfjs-cpu": "npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-cpu@4.22.0",
+  "tfjs-wasm": "npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0",
   tensorflow: "npx fourfold setup tensorflow",
   webgpu: "npx fourfold setup webgpu",
 };

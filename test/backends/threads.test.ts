@@ -34,7 +34,12 @@ const optional = async (name: TensorBackendName): Promise<readonly [TensorBacken
   const absent = await absence(name);
   return [name, absent === undefined ? "" : ` (skipped: ${absent})`, absent];
 };
-const BACKENDS = [["tfjs-cpu", "", undefined] as const, await optional("tensorflow"), await optional("webgpu")];
+const BACKENDS = [
+  ["tfjs-cpu", "", undefined] as const,
+  ["tfjs-wasm", "", undefined] as const,
+  await optional("tensorflow"),
+  await optional("webgpu"),
+];
 
 for (const [name, note, absent] of BACKENDS)
   describe.skipIf(absent !== undefined)(`backend ${name}${note}`, () => {
@@ -47,7 +52,9 @@ for (const [name, note, absent] of BACKENDS)
       }
     }
 
-    test("values and kept levels have the bits of the adapter, run on this thread, and bounds are those of sizes where they tell", async () => {
+    test("values and kept levels have the bits of the adapter, run on this thread, and bounds are those of sizes where they tell", {
+      timeout: 180_000,
+    }, async () => {
       const here = await loadTfjs(name);
       let sized = 0;
       const heaps = heapsOf();

@@ -28,6 +28,7 @@ describe("fourfold doctor", () => {
         wasm: { present: true },
         reference: { present: true },
         "tfjs-cpu": { present: true, version: packageJson.devDependencies["@tensorflow/tfjs-core"] },
+        "tfjs-wasm": { present: true, version: packageJson.devDependencies["@tensorflow/tfjs-core"] },
       },
       tables: { duckdb: { present: true, version: packageJson.optionalDependencies["@duckdb/node-api"] } },
     });

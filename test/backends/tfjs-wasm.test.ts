@@ -1,0 +1,3 @@
+import { tensorSuite } from "./tensors.ts";
+
+tensorSuite("tfjs-wasm");
