@@ -137,6 +137,7 @@ export class TensorThread {
           },
         );
       const passed = own === undefined || nan ? await pass() : undefined;
+      throwIfAborted(signal);
 
       const thread = this.#started();
       const load = thread.programs.has(id) ? undefined : program;
@@ -147,6 +148,7 @@ export class TensorThread {
       });
       const bounding = async (): Promise<Float64Array | undefined> => {
         if (!errorBound) return undefined;
+        if (passed?.clean === false) await running; // which may refuse a NaN
         const { sizes } = passed ?? (sizing ? await pass() : { sizes: undefined });
         return thread.call("bound", { program: id, data, sizes });
       };

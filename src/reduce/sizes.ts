@@ -131,6 +131,7 @@ export function ballsOfSizes(sizing: Sizing, rows: Float64Array, data: TypedData
   const size = sizesOf(sizing, rows, data);
   if (size === undefined) return undefined;
   const { nodes } = fitted.levels.at(-1)!;
+  const planes = fitted.levels.reduce((outputs, level) => outputsOf(level, outputs), 1);
   const records = Float64Array.from(size, (_, i) => leavesUntil(fitted, (i % nodes) + 1) - leavesUntil(fitted, i % nodes));
   return {
     centre: new Float64Array(size.length),
@@ -138,7 +139,7 @@ export function ballsOfSizes(sizing: Sizing, rows: Float64Array, data: TypedData
     error: size.map(errorOf(sizing, rows, handedOn)),
     absent: new Uint8Array(size.length),
     records,
-    planes: nodes === 0 ? fitted.levels.reduce((planes, level) => outputsOf(level, planes), 1) : size.length / nodes,
+    planes,
     storage: "f32",
   };
 }
