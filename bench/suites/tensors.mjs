@@ -56,8 +56,7 @@ export default async function tensorsSuite({ quick }) {
           { samples: quick ? 5 : samples },
         );
         for (const c of measured) {
-          // The child divides by its repeats, as interleave does by the calls that it makes.
-          if (!c.name.endsWith("by hand")) perCall(c, repeats);
+          perCall(c, repeats);
           c.bytes = 4 * shape.reduce((a, b) => a * b);
         }
         const [byHand, fourfold, bare] = measured;
@@ -74,7 +73,7 @@ export default async function tensorsSuite({ quick }) {
   }
 }
 
-/** A case whose run makes several calls, per call. */
+/** A case whose sample makes several calls, per call. */
 function perCall(measured, repeats) {
   measured.times = measured.times.map((time) => time / repeats);
   for (const key of ["seconds", "low", "high", "best"]) measured[key] /= repeats;

@@ -218,6 +218,7 @@ export class TensorThread {
       const nan = program.fitted.nan !== "propagate" && copy === undefined;
       const sizing = errorBound || nan ? program.sizing : undefined;
       const passed = leaves.from || nan ? await this.#pass(leaves, sizing, nan, signal) : undefined;
+      throwIfAborted(signal);
       const thread = this.#started();
       const load = this.#loadOf(thread, id, program);
       let reduced = 0;
@@ -228,6 +229,7 @@ export class TensorThread {
         if (!errorBound) return undefined;
         const known = copy?.bounds.get(id);
         if (known) return known.slice();
+        if (passed?.clean === false) await running; // which may refuse a NaN
         const { sizes } = passed ?? (sizing ? await this.#pass(leaves, sizing, false, signal) : { sizes: undefined });
         const bounds = await this.#bound(id, program, data, sizes);
         if (copy) keep(copy.bounds, id, bounds.slice());

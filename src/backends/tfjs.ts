@@ -582,7 +582,10 @@ class LevelBuild {
     const masked = this.skip && (this.below !== undefined || group.nodes !== undefined || this.hasNan !== false);
     const present = masked ? tf.logicalNot(tf.isNaN(x)) : undefined;
     const kept = !this.skip ? undefined : present ? tf.sum(tf.cast(present, "int32"), 2) : tf.fill([planes, rows], width, "int32");
-    const n = kept ? tf.cast(kept, "float32") : tf.tensor(this.lengths(group, 1), [1, rows], "float32");
+    const n = (): Tensor => {
+      if (kept) return tf.cast(kept, "float32");
+      return group.nodes === undefined ? this.constant(width) : tf.tensor(this.lengths(group, 1), [1, rows], "float32");
+    };
     const value = this.reduce(group, x, present, n);
     return {
       values: kept ? tf.where(tf.greater(kept, tf.scalar(0, "int32")), value, this.constant(Number.NaN)) : value,
@@ -591,14 +594,15 @@ class LevelBuild {
     };
   }
 
-  private reduce(group: Group, x: Tensor, present: Tensor | undefined, n: Tensor): Tensor {
+  /** `n` makes the tensor of the children that count, for those who divide by it: one number, or one for each node. */
+  private reduce(group: Group, x: Tensor, present: Tensor | undefined, n: () => Tensor): Tensor {
     const { tf, kind } = this;
     const filled = (fill: number): Tensor => (present ? tf.where(present, x, this.constant(fill)) : x);
     switch (kind) {
       case "sum":
         return tf.sum(filled(0), 2);
       case "mean":
-        return tf.div(tf.sum(filled(0), 2), n);
+        return tf.div(tf.sum(filled(0), 2), n());
       case "weightedSum":
         return this.weighted(group, filled(0), present);
       case "weightedMean": {
@@ -609,9 +613,9 @@ class LevelBuild {
       case "max":
         return this.extreme(kind, x, present);
       case "count":
-        return n;
+        return n();
       case "variance":
-        return this.variance(group, x, filled(0), present, n);
+        return this.variance(group, x, filled(0), present, n());
     }
   }
 
@@ -629,6 +633,8 @@ class LevelBuild {
       case "shared": {
         const w = floats(weights.values);
         if (apart) return masked(tf.mul(x, tf.tensor(w, [1, 1, width], "float32")));
+        // A batch of one spares a reshape, which is an operation like any other.
+        if (planes === 1) return tf.reshape(tf.matMul(x, tf.tensor(w, [1, width, 1], "float32"), false, false), [1, rows]);
         return tf.reshape(tf.matMul(tf.reshape(x, [planes * rows, width]), tf.tensor(w, [width, 1], "float32"), false, false), [
           planes,
           rows,
