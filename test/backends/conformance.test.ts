@@ -32,7 +32,7 @@ import type { Accuracy, NanPolicy, TypedData } from "../../src/types.ts";
 import { hex } from "../failing.ts";
 import { random } from "../random.ts";
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 400);
+const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 250);
 
 /** Limits that cut small inputs as others cut gigabytes. */
 const TINY: PlanLimits = {

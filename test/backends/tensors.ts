@@ -31,10 +31,10 @@ import { randomCase, randomFrom, valuesOf } from "../reduce/cases.ts";
 import { compare, distance, real, realChain, round } from "../reduce/real.ts";
 
 /** Random chains that are compared with rational arithmetic. */
-const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 6000);
+const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 1500);
 
 /** Runs after which no tensor may be left. */
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1000);
+const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 300);
 
 /** For the tests whose length these set. */
 const LONG = { timeout: 600_000 };

@@ -1,3 +1,4 @@
+import { describe } from "vitest";
 import { tensorSuite } from "./tensors.ts";
 
-tensorSuite("tfjs-cpu");
+describe("backend tfjs-cpu", () => tensorSuite("tfjs-cpu"));

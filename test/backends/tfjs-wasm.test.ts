@@ -1,3 +1,4 @@
+import { describe } from "vitest";
 import { tensorSuite } from "./tensors.ts";
 
-tensorSuite("tfjs-wasm");
+describe("backend tfjs-wasm", () => tensorSuite("tfjs-wasm"));

@@ -128,7 +128,7 @@ describe("a split", () => {
           expect([...inPieces(fitted, data, shares)]).toEqual([...runReference(fitted, data).at(-1)!.values]);
         },
       ),
-      { numRuns: Number(process.env["FOURFOLD_RUNS"] ?? 500) },
+      { numRuns: Number(process.env["FOURFOLD_RUNS"] ?? 150) },
     );
   });
 });

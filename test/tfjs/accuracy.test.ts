@@ -8,7 +8,7 @@ import { type Scaled, timesExactly } from "../products.ts";
 import { random } from "../random.ts";
 import { useFourfold } from "./backend.ts";
 
-const RUNS = Math.min(300, Number(process.env["FOURFOLD_RUNS"] ?? 200));
+const RUNS = Math.min(300, Number(process.env["FOURFOLD_RUNS"] ?? 60));
 
 beforeAll(async () => {
   await useFourfold();
