@@ -103,6 +103,7 @@ function total({ fixedMs, shareMs }: Cost): number {
 function sharing(able: readonly Rated[], { shareMin }: ChoiceLimits): { shares: Record<string, number>; predictedMs: number } | undefined {
   let team: Rated[] = [];
   for (const rated of able) {
+    if (rated.cost.shareMs === 0) return undefined; // next to nothing to share
     const rival = team.findIndex(({ device }) => device.processor === rated.device.processor);
     if (rival < 0) team.push(rated);
     else if (total(rated.cost) < total(team[rival]!.cost)) team[rival] = rated;

@@ -141,6 +141,16 @@ describe("a choice", () => {
     expect(choose(work(), [wasm, slow], terms).shares).toEqual({ wasm: 1 });
   });
 
+  test("shares nothing where there is nothing to do", () => {
+    const nothing = {
+      ...work(),
+      leaves: 0,
+      operations: { sum: 0, extreme: 0, variance: 0, matrix: 0 },
+      nodes: { sum: 0, extreme: 0, variance: 0, matrix: 0 },
+    };
+    expect(choose(nothing, [wasm, gpu], terms).shares).toEqual({ wasm: 1 });
+  });
+
   test("shares among three processors", () => {
     const other = { ...gpu, name: "other", processor: "gpu 2" };
     const { shares, predictedMs } = choose(work(), [wasm, gpu, other], terms);
