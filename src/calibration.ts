@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import type { Chain } from "./reduce/chain.ts";
 import { chain } from "./reduce/chain.ts";
 import { max, sum, variance, weightedSum } from "./reduce/reductions.ts";
-import type { Device, Rates } from "./schedule/cost.ts";
+import { type Device, KERNELS, PLACEMENTS, type Rates } from "./schedule/cost.ts";
 import type { Dtype } from "./types.ts";
 
 /** A device as it was measured. */
@@ -22,7 +22,13 @@ export interface Measured extends Device {
 /** What is stored: the measured devices, and why those that failed could not be measured. */
 export interface Calibration {
   readonly devices: readonly Measured[];
-  readonly failed: Readonly<Record<string, { readonly versions: string; readonly reason: string }>>;
+  readonly failed: Readonly<Record<string, Failed>>;
+}
+
+/** A device that could not be measured. */
+export interface Failed {
+  readonly versions: string;
+  readonly reason: string;
 }
 
 /** The layout of the file; another one is not read. */
@@ -47,7 +53,8 @@ let drafts = 0;
 export function readCalibration(file: string): Calibration | undefined {
   try {
     const stored = JSON.parse(readFileSync(file, "utf8")) as { format: number } & Calibration;
-    return stored.format === FORMAT && stored.devices.every(isMeasured) && typeof stored.failed === "object" ? stored : undefined;
+    const { devices, failed } = stored;
+    return stored.format === FORMAT && devices.every(isMeasured) && Object.values(failed).every(isFailed) ? { devices, failed } : undefined;
   } catch {
     return undefined;
   }
@@ -71,11 +78,21 @@ export function writeCalibration(file: string, calibration: Calibration): boolea
   }
 }
 
-function isMeasured(device: Measured): boolean {
-  const { rates } = device;
-  const numbers = [rates.fixedMs, rates.nsPerByte, rates.convertNsPerLeaf, device.memoryBytesMax];
-  for (const table of [rates.nsPerOperation, rates.nsPerNode, rates.moveNsPerByte]) numbers.push(...Object.values(table));
-  return numbers.length === 14 && numbers.every((n) => Number.isFinite(n) && n >= 0);
+function isMeasured({ name, versions, processor, memoryBytesMax, leaves, rates }: Measured): boolean {
+  const isRate = (n: unknown): boolean => Number.isFinite(n) && (n as number) >= 0;
+  const hasAll = (table: Readonly<Record<string, unknown>>, names: readonly string[]): boolean => names.every((key) => isRate(table[key]));
+  return (
+    [name, versions, processor].every((text) => typeof text === "string") &&
+    (leaves === "given" || leaves === "f32") &&
+    [memoryBytesMax, rates.fixedMs, rates.nsPerByte, rates.convertNsPerLeaf].every(isRate) &&
+    hasAll(rates.nsPerOperation, KERNELS) &&
+    hasAll(rates.nsPerNode, KERNELS) &&
+    hasAll(rates.moveNsPerByte, PLACEMENTS)
+  );
+}
+
+function isFailed({ versions, reason }: Failed): boolean {
+  return typeof versions === "string" && typeof reason === "string";
 }
 
 function ownVersion(): string {

@@ -10,15 +10,16 @@ import type { TensorBackendName } from "./backends/tfjs.ts";
 import {
   type Calibration,
   calibrationFile,
+  type Failed,
   type Measured,
   measure,
   readCalibration,
-  type TimedRuns,
   writeCalibration,
 } from "./calibration.ts";
-import { FourfoldError } from "./errors.ts";
+import { closed, FourfoldError } from "./errors.ts";
 import { HOME } from "./schedule/choose.ts";
 import type { Device } from "./schedule/cost.ts";
+import { Bench } from "./timing.ts";
 import type { TypedData } from "./types.ts";
 
 /** Failures in a row after which a device is left alone. */
@@ -26,9 +27,6 @@ const FAULTS_MAX = 3;
 
 /** What is tried at most before a device counts as one that cannot be measured. */
 const MEASURE_MS_MAX = 60_000;
-
-/** Makes what times runs on a device, until the signal says that it has taken too long. */
-export type TimedRunsOn = (device: typeof HOME | TensorBackendName, signal: AbortSignal) => TimedRuns;
 
 /** What the devices of one engine are made from. */
 export interface DevicesOptions {
@@ -52,13 +50,19 @@ export class Devices {
   #installed: ReadonlyMap<TensorBackendName, string> | undefined;
   #measuring: Promise<void> | undefined;
   #loaded = false;
+  #bench: Bench | undefined;
+  #closed = false;
+  /** Where rates are stored; undefined if measuring is off. */
+  readonly #file: string | undefined;
 
   constructor(options: DevicesOptions) {
     this.#options = options;
+    this.#file = calibrationFile(options.workers);
   }
 
   /** The thread of a tensor backend; it starts with its first call. */
   thread(name: TensorBackendName): TensorThread {
+    if (this.#closed) throw closed();
     let thread = this.#threads.get(name);
     if (thread === undefined) {
       thread = new TensorThread(name, this.#options.heaps, { runMsMax: this.#options.runMsMax });
@@ -67,29 +71,31 @@ export class Devices {
     return thread;
   }
 
-  /** Those of the engine. */
-  get workers(): number {
-    return this.#options.workers;
-  }
-
   /** The device that holds a copy of a tensor's leaves. */
   holderOf(data: TypedData): TensorBackendName | undefined {
     for (const [name, thread] of this.#threads) if (thread.holds(data)) return name;
     return undefined;
   }
 
-  /** What `auto` may choose from, and why it may not take the rest. Empty where no other device is installed, or measuring is off. */
-  considered(): { readonly devices: readonly Device[]; readonly refused: Readonly<Record<string, string>> } {
+  /**
+   * What `auto` may choose from, and why it may not take the rest. Empty where no other device is installed, or measuring is off.
+   * @param copyBytesMax engine memory, if the leaves must be copied into it before a device can have them
+   */
+  considered(copyBytesMax: number | undefined): {
+    readonly devices: readonly Device[];
+    readonly refused: Readonly<Record<string, string>>;
+  } {
     const refused: Record<string, string> = {};
     const devices: Device[] = [];
-    if (this.#file() === undefined || this.#installedOnes().size === 0) return { devices, refused };
+    if (this.#file === undefined || this.#installedOnes().size === 0) return { devices, refused };
     const calibration = this.#load();
     for (const [name, versions] of this.#installedOnes()) {
       const measured = calibration?.devices.find((device) => device.name === name && device.versions === versions);
       const failed = calibration?.failed[name];
       const givenUp = this.givenUp(name);
       if (givenUp !== undefined) refused[name] = givenUp;
-      else if (measured) devices.push(measured);
+      else if (measured)
+        devices.push({ ...measured, memoryBytesMax: Math.min(measured.memoryBytesMax, copyBytesMax ?? Number.POSITIVE_INFINITY) });
       else if (failed?.versions === versions) refused[name] = failed.reason;
       else refused[name] = "it has not been measured: npx fourfold doctor --calibrate";
     }
@@ -99,12 +105,13 @@ export class Devices {
 
   /** True if a device is installed that `auto` may use, and has not been measured in these versions. */
   get unmeasured(): boolean {
-    return this.#file() !== undefined && this.#missing().length > 0;
+    return this.#file !== undefined && this.#missing().length > 0;
   }
 
   /** Measures the devices that need it, or all of them, and stores what was found. Calls that come meanwhile wait for the same. */
-  measure(time: TimedRunsOn, all: boolean = false): Promise<void> {
-    this.#measuring ??= this.#measure(time, all).finally(() => {
+  measure(all: boolean = false): Promise<void> {
+    if (this.#closed) return Promise.reject(closed());
+    this.#measuring ??= this.#measure(all).finally(() => {
       this.#measuring = undefined;
     });
     return this.#measuring;
@@ -130,51 +137,70 @@ export class Devices {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#threads.values()].map((thread) => thread.close()));
+    this.#closed = true;
+    await Promise.all([this.#bench?.close(), ...[...this.#threads.values()].map((thread) => thread.close())]);
   }
 
-  async #measure(time: TimedRunsOn, all: boolean): Promise<void> {
-    const stored = this.#load();
-    const names = all ? [...this.#installedOnes().keys()] : this.#missing();
-    const devices = (stored?.devices ?? [])
-      .filter(({ name }) => name !== HOME || !all)
-      .filter(({ name }) => !names.includes(name as never));
-    const failed = { ...stored?.failed };
-    for (const name of devices.some((device) => device.name === HOME) ? names : ([HOME, ...names] as const)) {
-      const versions = name === HOME ? "" : this.#installedOnes().get(name)!;
+  async #measure(all: boolean): Promise<void> {
+    const names: readonly Name[] = all ? [HOME, ...this.#installedOnes().keys()] : this.#missing();
+    const devices: Measured[] = [];
+    const failed: Record<string, Failed> = {};
+    const lasting = new Set<string>();
+    for (const name of names) {
+      const versions = this.#versionsOf(name);
       try {
-        devices.push(await this.#measureOne(name, versions, time));
-        delete failed[name];
+        devices.push(await this.#measureOne(name, versions));
       } catch (error) {
-        if (error instanceof FourfoldError && error.code === "ERR_FOURFOLD_CLOSED") throw error; // says nothing about the device
+        if (this.#closed) throw closed();
         failed[name] = { versions, reason: `it could not be measured: ${error instanceof Error ? error.message : String(error)}` };
+        // Only what will be so next time is stored: that a library does not load, and not that the machine was busy.
+        if (error instanceof FourfoldError && error.code === "ERR_FOURFOLD_BACKEND") lasting.add(name);
       }
     }
-    this.#calibration = { devices, failed };
-    const file = this.#file();
-    if (file !== undefined) writeCalibration(file, this.#calibration);
+    // Another engine may have stored some since.
+    const stored = (this.#file === undefined ? undefined : readCalibration(this.#file)) ?? this.#calibration;
+    const others = (stored?.devices ?? []).filter((device) => !names.includes(device.name as Name));
+    const othersFailed = Object.entries(stored?.failed ?? {}).filter(([name]) => !names.includes(name as Name));
+    this.#calibration = { devices: [...devices, ...others], failed: { ...Object.fromEntries(othersFailed), ...failed } };
+    this.#loaded = true;
+    if (this.#file === undefined) return;
+    const kept = Object.entries(this.#calibration.failed).filter(([name]) => lasting.has(name) || !names.includes(name as Name));
+    writeCalibration(this.#file, { devices: this.#calibration.devices, failed: Object.fromEntries(kept) });
   }
 
-  async #measureOne(name: typeof HOME | TensorBackendName, versions: string, time: TimedRunsOn): Promise<Measured> {
+  async #measureOne(name: Name, versions: string): Promise<Measured> {
     const signal = AbortSignal.timeout(MEASURE_MS_MAX);
-    const atHome = name === HOME;
-    const { processor, software } = atHome ? { processor: "cpu", software: false } : await this.thread(name).open();
-    if (software) throw new Error("its driver is in software: the kernels do the same work on the same cores");
-    const leaves = atHome ? "given" : "f32";
-    const rates = await measure(time(name, signal), leaves);
-    // A library holds the leaves once more, beside the engine's memory; a GPU's own memory cannot be asked for.
-    const memoryBytesMax = atHome ? this.#options.memoryBytesMax : Math.floor(totalmem() / 2);
-    return { name, versions, measuredAt: new Date().toISOString(), processor, memoryBytesMax, leaves, rates };
+    const bench = new Bench(name, this.#options.workers);
+    this.#bench = bench;
+    try {
+      const { processor, software } = await bench.open();
+      if (software)
+        throw new FourfoldError("ERR_FOURFOLD_BACKEND", "its driver is in software: the kernels do the same work on the same cores");
+      const leaves = name === HOME ? "given" : "f32";
+      const rates = await measure(bench.timed(signal), leaves);
+      // A library holds the leaves once more, beside the engine's memory; a GPU's own memory cannot be asked for.
+      const memoryBytesMax = Math.floor(totalmem() / 2);
+      return { name, versions, measuredAt: new Date().toISOString(), processor, memoryBytesMax, leaves, rates };
+    } finally {
+      this.#bench = undefined;
+      await bench.close();
+    }
   }
 
-  #missing(): TensorBackendName[] {
+  /** The devices that have neither rates nor a reason why not; none if there is nothing to compare. */
+  #missing(): Name[] {
     const calibration = this.#load();
-    return [...this.#installedOnes()]
-      .filter(([name, versions]) => {
-        const same = (found: { readonly versions: string } | undefined): boolean => found?.versions === versions;
-        return !same(calibration?.devices.find((device) => device.name === name)) && !same(calibration?.failed[name]);
-      })
-      .map(([name]) => name);
+    const isMissing = (name: Name): boolean => {
+      const versions = this.#versionsOf(name);
+      const same = (found: { readonly versions: string } | undefined): boolean => found?.versions === versions;
+      return !same(calibration?.devices.find((device) => device.name === name)) && !same(calibration?.failed[name]);
+    };
+    const names = [...this.#installedOnes().keys()];
+    return names.length === 0 ? [] : ([HOME, ...names] as const).filter(isMissing);
+  }
+
+  #versionsOf(name: Name): string {
+    return name === HOME ? "" : this.#installedOnes().get(name)!;
   }
 
   /** Looked up once: some stats of files, nothing is imported. */
@@ -189,13 +215,10 @@ export class Devices {
   }
 
   #load(): Calibration | undefined {
-    const file = this.#file();
-    if (!this.#loaded && file !== undefined) this.#calibration = readCalibration(file);
+    if (!this.#loaded && this.#file !== undefined) this.#calibration = readCalibration(this.#file);
     this.#loaded = true;
     return this.#calibration;
   }
-
-  #file(): string | undefined {
-    return calibrationFile(this.#options.workers);
-  }
 }
+
+type Name = typeof HOME | TensorBackendName;

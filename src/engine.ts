@@ -4,7 +4,7 @@ import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, type LeafBlock } from "./backends/memory.ts";
 import { isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
-import { finishInTurns } from "./backends/turns.ts";
+import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
@@ -36,7 +36,6 @@ import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { outputsLast, type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
-import { measureDevices } from "./timing.ts";
 import type { Dtype, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
@@ -178,6 +177,7 @@ export class Engine {
     thread.place(data);
     const upload = async (): Promise<void> => {
       this.#open();
+      if (leaves.freed) throw freedTensor();
       leaves.hold();
       try {
         await thread.upload(data);
@@ -267,7 +267,9 @@ export class Engine {
       if (data.length !== tree.leaves) denseTree(chain, options.shape, data.length); // which tells what does not fit
       return { chain, fitted, data, keys: undefined, order: undefined, given: data, copy: undefined };
     };
-    const { plan } = this.#cached(asked, options, false);
+    const { plan, choice } = this.#cached(asked, options, this.#way(options, false));
+    // What was compared once is not compared again, wherever the data lies that the plan is run on.
+    const decided = choice.candidates.length > 0 ? choice : undefined;
     return Object.defineProperties(
       { ...plan },
       {
@@ -277,9 +279,18 @@ export class Engine {
             this.#open();
             checkPlanRunOptions(runOptions);
             const { into, ...watched } = runOptions;
-            return this.#admit(watched.signal, async () =>
-              withInto(await this.#runProblem(problemOf(x, into), { ...options, ...watched }, performance.now(), true), into),
-            );
+            return this.#admit(watched.signal, async () => {
+              const problem = problemOf(x, into);
+              const leaves = this.#wasm.heaps.leavesOf(problem.data);
+              leaves?.hold(); // as in run
+              try {
+                const all = { ...options, ...watched };
+                const way = { ...this.#way(all, false), decided };
+                return withInto(await this.#runProblem(problem, all, performance.now(), true, undefined, way), into);
+              } finally {
+                leaves?.release();
+              }
+            });
           },
         },
         runSync: {
@@ -331,10 +342,17 @@ export class Engine {
     }
   }
 
-  async #runProblem(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Promise<Result> {
+  async #runProblem(
+    problem: Problem,
+    options: RunOptions,
+    started: number,
+    cached: boolean,
+    known?: Prepared,
+    way: Way = this.#way(options, false),
+  ): Promise<Result> {
     const placed = performance.now();
-    if (!known) await this.#measureFor(problem.fitted, options);
-    const prepared = known ?? this.#prepare(problem, options, false, cached);
+    if (!known) await this.#measureFor(problem.fitted, way, options.signal);
+    const prepared = known ?? this.#prepare(problem, options, way, cached);
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
@@ -352,7 +370,7 @@ export class Engine {
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {
     const placed = performance.now();
-    const prepared = known ?? this.#prepare(problem, options, true, cached);
+    const prepared = known ?? this.#prepare(problem, options, this.#way(options, true), cached);
     const planned = performance.now();
     const leaves = this.#hold(prepared, problem.data);
     try {
@@ -396,11 +414,11 @@ export class Engine {
     });
   }
 
-  #prepare(problem: Problem, options: RunOptions, sync: boolean, cached: boolean): Prepared {
+  #prepare(problem: Problem, options: RunOptions, way: Way, cached: boolean): Prepared {
     const { chain, fitted, data } = problem;
     const foreign = this.#wasm.heaps.leavesOf(data) === undefined;
     const asked = { chain, fitted, dtype: dtypeOf(data)!, foreign, residentOn: this.#devices.holderOf(data) };
-    return cached ? this.#cached(asked, options, sync) : this.#make(asked, options, sync);
+    return cached ? this.#cached(asked, options, way) : this.#make(asked, options, way);
   }
 
   /**
@@ -437,44 +455,48 @@ export class Engine {
     return { problem: { chain, fitted: prepared.fitted, data, keys: undefined, order: undefined, given: data, copy: undefined }, prepared };
   }
 
-  #cached(asked: Asked, options: RunOptions, sync: boolean): Prepared {
+  #cached(asked: Asked, options: RunOptions, way: Way): Prepared {
     const { chain, fitted, dtype, foreign, residentOn } = asked;
     const shape = [...fitted.tree.frames, ...fitted.levels.map(({ extent }) => extent!).reverse()];
     const { nan, accuracy } = fitted;
     const keep = keptLevels(chain, options.keep);
-    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, residentOn, way: this.#way(options, sync) });
+    const known = this.#plans.find({ chain, shape, dtype, foreign, nan, accuracy, keep, residentOn, way });
     if (known) return known;
-    const prepared = this.#make(asked, options, sync);
+    const prepared = this.#make(asked, options, way);
     this.#plans.add(prepared, chain);
     return prepared;
   }
 
-  #make({ chain, ...asked }: Asked, options: RunOptions, sync: boolean): Prepared {
-    const way = this.#way(options, sync);
-    const { plan, executable } = this.#preparer.prepare({ ...asked, keep: keptLevels(chain, options.keep) }, way);
+  #make({ chain, ...asked }: Asked, options: RunOptions, way: Way): Prepared {
+    const { choice, plan, executable } = this.#preparer.prepare({ ...asked, keep: keptLevels(chain, options.keep) }, way);
     const { fitted, residentOn } = asked;
-    return { chain: new WeakRef(chain), fitted, way, residentOn, plan, executable, inFlight: 0, wanted: 0 };
+    return { chain: new WeakRef(chain), fitted, way, choice, residentOn, plan, executable, inFlight: 0, wanted: 0 };
   }
 
   /** How a call is to be run; threads are the wasm backend's, which a synchronous call has none of. */
   #way({ backend = this.#options.backend ?? "auto", split }: RunOptions, sync: boolean): Way {
-    return { backend, split: split as Way["split"], workers: sync ? 0 : this.#workers, sync };
+    return { backend, split: split as Way["split"], decided: undefined, workers: sync ? 0 : this.#workers, sync };
   }
 
-  /** Measures the devices before the first run that is large enough for them to matter: it takes a second or two, once for a machine. */
-  async #measureFor(fitted: Fitted, options: RunOptions): Promise<void> {
+  /**
+   * Measures the devices before the first run that is large enough for them to matter: some seconds, once for a machine. Not while other
+   * runs hold the cores: what is measured then would be wrong for all later ones.
+   */
+  async #measureFor(fitted: Fitted, way: Way, signal: AbortSignal | undefined): Promise<void> {
     const operations = fitted.levels.reduce(
       (sum, { children, weights }) => sum + children * (weights.form === "matrix" ? weights.rows : 1),
       0,
     );
-    if (operations < MEASURED_OPERATIONS_MIN || !this.#preparer.mayLeave(fitted, this.#way(options, false))) return;
-    if (this.#devices.unmeasured) await measureDevices(this.#devices, this.#preparer, this.#wasm.heaps);
+    if (operations < MEASURED_OPERATIONS_MIN || this.#inFlight > 1 || !this.#preparer.mayLeave(fitted, way) || !this.#devices.unmeasured)
+      return;
+    await unlessAborted(this.#devices.measure(), signal);
+    this.#open();
   }
 
   /** Measures what `auto` may choose from and stores it; gives what is known then. For `fourfold doctor --calibrate`. @internal */
   async calibrate(): Promise<Calibration> {
     this.#open();
-    await measureDevices(this.#devices, this.#preparer, this.#wasm.heaps, true);
+    await this.#devices.measure(true);
     return this.#devices.calibration!;
   }
 
@@ -495,7 +517,7 @@ export class Engine {
     this.#records += plan.leaves;
     const { processMs, aggregateMs } = output;
     const ms = [placed - started, planned - placed, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
-    const where = { startedAt: started, devices: output.devices, moved: output.moved };
+    const where = { startedAt: started, endedAt: performance.now(), devices: output.devices, moved: output.moved };
     return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms, where);
   }
 
@@ -512,6 +534,10 @@ export class Engine {
   #open(): void {
     if (this.#closed) throw closed();
   }
+}
+
+function freedTensor(): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the tensor was freed", { fix: "Upload a tensor before it is freed" });
 }
 
 function notSynchronous(backend: string): FourfoldError {

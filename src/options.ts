@@ -37,7 +37,7 @@ export interface EngineOptions {
   /** The module that worker threads load, where a bundler moved it. */
   readonly workerUrl?: URL;
   /**
-   * The tensor backends that `"auto"` may choose, where they are installed and were measured. Default `["tensorflow"]`; none: `[]`.
+   * The tensor backends that `"auto"` may choose, where they are installed and were measured. Default `["tensorflow", "webgpu"]`; none: `[]`.
    * A device is measured once for each machine and version: by the first large run of accuracy `"fast"`, or `fourfold doctor --calibrate`.
    */
   readonly devices?: readonly TensorBackendName[];

@@ -3,6 +3,7 @@ import type { Executable } from "./backends/backend.ts";
 import type { Way } from "./prepare.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Fitted } from "./reduce/resolve.ts";
+import type { Choice } from "./schedule/choose.ts";
 import type { PlanData } from "./schedule/plan.ts";
 
 /** Plans an engine keeps; beyond it the one idle for longest goes. Each holds its weights in engine memory. */
@@ -13,8 +14,9 @@ export interface Prepared {
   /** Weak: a plan must not keep alive a chain that nobody else holds. */
   readonly chain: WeakRef<Chain>;
   readonly fitted: Fitted;
-  /** How it was asked to be run. */
+  /** How it was asked to be run, and what that came to. */
   readonly way: Way;
+  readonly choice: Choice;
   /** The device that held a copy of the leaves when it was planned. */
   readonly residentOn: string | undefined;
   readonly plan: PlanData;
@@ -88,7 +90,13 @@ export class PlanCache {
 }
 
 function isSameWay(a: Way, b: Way): boolean {
-  return a.backend === b.backend && a.workers === b.workers && a.sync === b.sync && isSameSplit(a.split, b.split);
+  return (
+    a.backend === b.backend &&
+    a.workers === b.workers &&
+    a.sync === b.sync &&
+    isSameSplit(a.split, b.split) &&
+    isSameSplit(a.decided?.shares, b.decided?.shares)
+  );
 }
 
 function isSameSplit(a: Way["split"], b: Way["split"]): boolean {

@@ -7,7 +7,7 @@ import { guarded } from "./backends/guard.ts";
 import { BYTES } from "./backends/memory.ts";
 import { together } from "./backends/pieces.ts";
 import { runReference } from "./backends/reference.ts";
-import { isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
+import { isTensorBackend, refuse, type TensorBackendName } from "./backends/tfjs.ts";
 import type { WasmBackend } from "./backends/wasm.ts";
 import type { Devices } from "./devices.ts";
 import { badOption } from "./errors.ts";
@@ -16,8 +16,8 @@ import { builtIn, type Fitted } from "./reduce/resolve.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { type Choice, choose, HOME } from "./schedule/choose.ts";
 import { type Placement, workOf } from "./schedule/cost.ts";
-import { explain, makePlan, type PlanData } from "./schedule/plan.ts";
-import { split, wholeReason } from "./schedule/split.ts";
+import { explain, type Placed, type PlanData, planFor } from "./schedule/plan.ts";
+import { deal, split, wholeReason } from "./schedule/split.ts";
 import type { Dtype, TypedData } from "./types.ts";
 
 /** What is to be run. */
@@ -36,6 +36,8 @@ export interface Way {
   readonly backend: BackendName;
   /** Device → its share, in proportion. */
   readonly split: Readonly<Record<string, number>> | undefined;
+  /** A choice that was made before, and is kept. */
+  readonly decided: Choice | undefined;
   /** Threads of the wasm backend; 0 for calls that return when they are done. */
   readonly workers: number;
   readonly sync: boolean;
@@ -52,63 +54,39 @@ export class Preparer {
   }
 
   /** Decides where a task runs, for as long as the plan is kept, and prepares that. @throws FourfoldError for what its backend cannot do */
-  prepare(task: Task, way: Way): { readonly plan: PlanData; readonly executable: Executable } {
+  prepare(task: Task, way: Way): { readonly choice: Choice; readonly plan: PlanData; readonly executable: Executable } {
     const choice = this.#choice(task, way);
     const cut = Object.keys(choice.shares).length > 1 ? split(task.fitted, choice.shares) : undefined;
     const names = cut ? cut.pieces.map(({ device }) => device) : Object.keys(choice.shares);
-    const plan = this.#plan(task, names.join("+"), way.workers, choice);
-    if (cut === undefined) return { plan: told(plan), executable: this.#single(task, names[0]!, way, plan) };
+    const plan = planFor(placed(task), names.join("+"), way.workers, choice);
+    if (cut === undefined) return { choice, plan: told(plan), executable: this.#single(task, names[0]!, way, plan) };
     const pieces = cut.pieces.map(({ device, first, last }) => ({ device, leaves: last - first }));
     const level = task.fitted.levels[cut.level]!.name;
-    return { plan: told({ ...plan, phases: [], split: { level, pieces } }), executable: this.#together(task, way, cut) };
+    return { choice, plan: told({ ...plan, phases: [], split: { level, pieces } }), executable: this.#together(task, way, cut) };
   }
 
   /** True if `auto` might leave the wasm kernels for this task, once devices have been measured. */
   mayLeave(fitted: Fitted, way: Way): boolean {
-    return way.backend === "auto" && way.split === undefined && homeOnly(fitted, way) === undefined;
+    return way.backend === "auto" && way.split === undefined && homeOnlyReason(fitted, way) === undefined;
   }
 
   #choice(task: Task, way: Way): Choice {
     const asked = (shares: Choice["shares"]): Choice => ({ shares, predictedMs: undefined, reason: "asked for", candidates: [] });
+    if (way.decided !== undefined) return way.decided;
     if (way.split !== undefined) {
+      for (const name of Object.keys(way.split)) if (isTensorBackend(name)) refuse(task.fitted, name);
       const whole = wholeReason(task.fitted);
       if (whole !== undefined) throw badOption("split", way.split, `a chain that can be cut: ${whole}`);
       const total = Object.values(way.split).reduce((sum, share) => sum + share, 0);
       return asked(Object.fromEntries(Object.entries(way.split).map(([name, share]) => [name, share / total])));
     }
     if (way.backend !== "auto") return asked({ [way.backend]: 1 });
-    const { devices, refused } = this.#devices.considered();
+    const homeOnly = homeOnlyReason(task.fitted, way);
+    const { devices, refused } = this.#devices.considered(task.foreign ? this.#wasm.heaps.bytesMax : undefined);
     const work = workOf(task.fitted, task.dtype, BYTES[task.dtype], placementOf(task), task.residentOn);
     // A copy on a device is read there whole.
     const whole = task.residentOn === undefined ? wholeReason(task.fitted) : `its data is resident on ${task.residentOn}`;
-    return choose(work, devices, { homeOnly: homeOnly(task.fitted, way), whole, refused });
-  }
-
-  #plan({ fitted, dtype, foreign, keep }: Task, backend: string, workers: number, choice?: Choice): PlanData {
-    return makePlan({
-      backend,
-      reason: choice?.reason ?? "",
-      predictedMs: choice?.predictedMs,
-      candidates: choice?.candidates ?? [],
-      form: fitted.tree.form,
-      accuracy: fitted.accuracy,
-      nan: fitted.nan,
-      dtype,
-      bytesPerLeaf: BYTES[dtype],
-      leaves: fitted.tree.leaves,
-      shape: resultShape(fitted),
-      levels: fitted.levels.map((level) => ({
-        name: level.name,
-        reduction: level.reduction.name,
-        nodes: level.nodes,
-        extent: level.extent,
-        callerOnly: builtIn(level) === undefined && level.reduction.user!.module === undefined,
-      })),
-      strata: strataOf(fitted),
-      keep,
-      workers: backend === HOME ? workers : 0,
-      placement: foreign ? "foreign array" : "engine memory",
-    });
+    return choose(work, devices, { homeOnly, whole, refused, deal: (shares) => deal(task.fitted, shares) });
   }
 
   #single(task: Task, name: string, way: Way, plan: PlanData): Executable {
@@ -116,7 +94,7 @@ export class Preparer {
     if (name === "reference") return referenceExecutable(fitted, keep);
     if (!isTensorBackend(name)) return this.#wasm.prepare(fitted, strataOf(fitted), plan, dtype);
     const onDevice = this.#devices.thread(name).prepare(fitted, keep);
-    return guarded(onDevice, () => this.#single(task, HOME, way, this.#plan(task, HOME, way.workers)), {
+    return guarded(onDevice, () => this.#single(task, HOME, way, planFor(placed(task), HOME, way.workers)), {
       device: name,
       givenUp: () => this.#devices.givenUp(name),
       absentToo: way.backend === "auto" && way.split === undefined,
@@ -129,7 +107,7 @@ export class Preparer {
     const last = task.fitted.levels.length - 1;
     const part = (fitted: Fitted, name: string, keep: readonly boolean[], own: Partial<Task>): Executable => {
       const piece: Task = { ...task, fitted, keep, residentOn: undefined, ...own };
-      return this.#single(piece, name, way, this.#plan(piece, name, way.workers));
+      return this.#single(piece, name, way, planFor(placed(piece), name, way.workers));
     };
     const tensors = pieces.map(({ device }) => device).find(isTensorBackend) as TensorBackendName | undefined;
     return together({
@@ -138,6 +116,7 @@ export class Preparer {
         executable: part(piece.fitted, piece.device, task.keep.slice(0, level).concat(true), {}),
       })),
       level,
+      keepLevel: task.keep[level] === true,
       rest: rest && part(rest, HOME, task.keep.slice(level + 1, last).concat(true), { dtype: "f64", foreign: true }),
       // What float32 operations may be off by is more than the kernels are: one bound holds for both.
       bounder: tensors && this.#devices.thread(tensors).bounder(task.fitted),
@@ -151,7 +130,7 @@ function told(plan: PlanData): PlanData {
 }
 
 /** Why nothing but the wasm kernels may run a task, if so. */
-function homeOnly(fitted: Fitted, { sync }: Way): string | undefined {
+function homeOnlyReason(fitted: Fitted, { sync }: Way): string | undefined {
   if (fitted.accuracy !== "fast") return `accuracy ${fitted.accuracy}: SIMD kernels keep the contract`;
   const mine = fitted.levels.find((level) => builtIn(level) === undefined);
   if (mine) return `reduction "${mine.reduction.name}" is no tensor operation`;
@@ -160,6 +139,11 @@ function homeOnly(fitted: Fitted, { sync }: Way): string | undefined {
 
 function placementOf({ foreign }: Task): Placement {
   return foreign ? "foreign array" : "engine memory";
+}
+
+function placed(task: Task): Placed {
+  const { fitted, dtype, keep } = task;
+  return { fitted, dtype, bytesPerLeaf: BYTES[dtype], placement: placementOf(task), keep };
 }
 
 /** The shape of a chain's values. */

@@ -46,15 +46,16 @@ export type StepTimes = readonly [number, number, number, number, number];
 /** Where a run went, as far as its plan did not say. */
 export interface Where {
   readonly startedAt: number;
+  readonly endedAt: number;
   readonly devices: readonly DeviceRun[] | undefined;
   readonly moved: readonly Moved[] | undefined;
 }
 
 /** A plan with how it went: the backend is what ran. */
-function ranPlan(plan: PlanData, { startedAt, devices = [], moved = [] }: Where, ms: StepTimes): PlanData & Ran {
+function ranPlan(plan: PlanData, { startedAt, endedAt, devices = [], moved = [] }: Where): PlanData & Ran {
   const names = plan.backend.split("+").map((name) => (moved.some(({ from }) => from === name) ? "wasm" : name));
   const ran: Ran = {
-    ranMs: ms.reduce((total, step) => total + step, 0),
+    ranMs: endedAt - startedAt,
     devices: devices.map((run) => ({
       device: run.device,
       leaves: run.leaves,
@@ -63,7 +64,8 @@ function ranPlan(plan: PlanData, { startedAt, devices = [], moved = [] }: Where,
     })),
     moved,
   };
-  const told = { ...plan, ...ran, backend: [...new Set(names)].join("+") };
+  const reason = moved.length > 0 ? `what was planned for ${plan.backend}` : plan.reason;
+  const told = { ...plan, ...ran, reason, backend: [...new Set(names)].join("+") };
   return Object.defineProperty(told, "toString", { value: () => explain(told, ran) });
 }
 
@@ -88,7 +90,7 @@ export class RunResult implements Result {
   }
 
   get plan(): PlanData & Ran {
-    this.#plan ??= ranPlan(this.#planned, this.#where, this.#ms);
+    this.#plan ??= ranPlan(this.#planned, this.#where);
     return this.#plan;
   }
 

@@ -25,6 +25,7 @@ export function guarded(onDevice: Executable, makeAtHome: () => Executable, opti
         try {
           const output = await onDevice.run(data, context);
           onSuccess();
+          context.onProgress?.({ done: 1, total: 1, unit: "parts" });
           return output;
         } catch (error) {
           if (!isFault(error, absentToo)) throw error;
@@ -51,7 +52,7 @@ function reasonOf({ message, fix }: FourfoldError): string {
 const FAULTS: readonly string[] = ["ERR_FOURFOLD_DEVICE", "ERR_FOURFOLD_WORKER", "ERR_FOURFOLD_MEMORY"];
 
 /** True for what says that the device failed, not that the input is wrong. */
-function isFault(error: unknown, absentToo: boolean): error is FourfoldError {
+export function isFault(error: unknown, absentToo: boolean): error is FourfoldError {
   if (!(error instanceof FourfoldError)) return false;
   const { code } = error;
   return FAULTS.includes(code) || (absentToo && code === "ERR_FOURFOLD_BACKEND");

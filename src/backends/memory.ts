@@ -137,6 +137,7 @@ export class LeafBlock {
   readonly block: Block;
   #readers = 0;
   #freed = false;
+  #gone = false;
   readonly #giveBack: (leaves: LeafBlock) => void;
 
   constructor(block: Block, giveBack: (leaves: LeafBlock) => void) {
@@ -150,14 +151,25 @@ export class LeafBlock {
   }
 
   release(): void {
-    if (--this.#readers === 0 && this.#freed) this.#giveBack(this);
+    this.#readers--;
+    this.#giveBackIfDone();
   }
 
   /** Gives the memory back, once the runs that read it are over. */
   free(): void {
-    if (this.#freed) return;
     this.#freed = true;
-    if (this.#readers === 0) this.#giveBack(this);
+    this.#giveBackIfDone();
+  }
+
+  /** True once `free` was called, though runs may still read it. */
+  get freed(): boolean {
+    return this.#freed;
+  }
+
+  #giveBackIfDone(): void {
+    if (!this.#freed || this.#readers > 0 || this.#gone) return;
+    this.#gone = true;
+    this.#giveBack(this);
   }
 }
 

@@ -5,6 +5,7 @@
 import type { LevelValues } from "../reduce/result.ts";
 import type { TypedData } from "../types.ts";
 import type { DeviceRun, Executable, Moved, RunContext, RunOutput } from "./backend.ts";
+import { isFault } from "./guard.ts";
 
 /** Neighbouring nodes of the level that is cut, with all below them: leaves `first` … `last − 1`. */
 export interface PreparedPiece {
@@ -19,6 +20,8 @@ export interface CutChain {
   readonly pieces: readonly PreparedPiece[];
   /** The level that is cut. */
   readonly level: number;
+  /** Whether the values of that level are wanted. */
+  readonly keepLevel: boolean;
   /** Runs the levels above it, on its values for one output. */
   readonly rest: Executable | undefined;
   /** Bounds the error of each outermost value; undefined where every piece keeps the contract. */
@@ -26,15 +29,22 @@ export interface CutChain {
 }
 
 /** Makes one executable of several. */
-export function together({ pieces, level, rest, bounder }: CutChain): Executable {
+export function together({ pieces, level, keepLevel, rest, bounder }: CutChain): Executable {
+  const kernels = pieces.filter(({ device }) => device === "wasm").length;
   const run = async (data: TypedData, context: RunContext): Promise<RunOutput> => {
     const started = performance.now();
     const { parts, devices, moved } = await runPieces(pieces, data, context);
     const processed = performance.now();
     const levels = Array.from({ length: level + 1 }, (_, i) => merge(parts.map((part) => part.levels[i])));
-    if (rest) levels.push(...(await runRest(rest, levels[level]!, context)));
+    if (rest) {
+      const cut = levels[level]!;
+      if (!keepLevel) levels[level] = undefined;
+      levels.push(...(await runRest(rest, cut, context)));
+    }
     const aggregated = performance.now();
-    const bounds = context.errorBound === false ? undefined : await bounder?.bound(data, context.signal);
+    // What moved runs on the kernels; if all did, nothing is left to bound.
+    const wanted = bounder !== undefined && context.errorBound !== false && moved.length < pieces.length - kernels;
+    const bounds = wanted ? await boundOr(bounder, data, context, levels.at(-1)!.values.length) : undefined;
     return {
       levels,
       processMs: processed - started,
@@ -51,6 +61,21 @@ export function together({ pieces, level, rest, bounder }: CutChain): Executable
     bounder?.close();
   };
   return { runSync: undefined, run, close };
+}
+
+/** Bounds, or, where the device fails at it, numbers that claim nothing: the values are there, and right. */
+async function boundOr(
+  bounder: NonNullable<CutChain["bounder"]>,
+  data: TypedData,
+  { signal }: RunContext,
+  length: number,
+): Promise<Float64Array> {
+  try {
+    return await bounder.bound(data, signal);
+  } catch (error) {
+    if (!isFault(error, true)) throw error;
+    return new Float64Array(length).fill(Number.POSITIVE_INFINITY);
+  }
 }
 
 interface Pieces {

@@ -3,8 +3,9 @@
  * operations of TensorFlow.js hold up the thread they run on, and so does the error bound, so both are here and not on the caller's.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { FourfoldError } from "../errors.ts";
 import { errorBound } from "../reduce/bound.ts";
-import { boundOfSizes } from "../reduce/sizes.ts";
+import { boundOfSizes, rowSizes } from "../reduce/sizes.ts";
 import { carry } from "./carried.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
 import { loadTfjs, type Resident, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
@@ -38,7 +39,13 @@ async function answer(request: Exclude<Request, { kind: "end" }>): Promise<void>
         return reply({ id, result: undefined });
       case "bound": {
         const { fitted, sizing } = programs.get(request.program)!;
-        const { data, sizes } = request;
+        const { sizes, copy } = request;
+        const resident = copy === undefined ? undefined : copies.get(copy)!;
+        const data = resident ? await resident.leaves() : request.data;
+        if (resident && sizing) {
+          const bounds = boundOfSizes(sizing, rowSizes(sizing, data), data) ?? errorBound(fitted, data, backend.arithmetic);
+          return reply({ id, result: bounds }, [bounds]);
+        }
         const bounds = (sizing && sizes && boundOfSizes(sizing, sizes, data)) ?? errorBound(fitted, data, backend.arithmetic);
         return reply({ id, result: bounds }, [bounds]);
       }
@@ -55,8 +62,32 @@ async function answer(request: Exclude<Request, { kind: "end" }>): Promise<void>
       }
     }
   } catch (error) {
-    reply({ id, error: carry(error) });
+    const told = coded(error);
+    // Another device takes the place of one that failed: it has none of its memory.
+    if (told.code === "ERR_FOURFOLD_DEVICE") forgetCopies();
+    reply({ id, error: carry(told) });
   }
+}
+
+/** An error with a code: what a library throws by itself is its own failure, or that there was no memory. */
+function coded(error: unknown): FourfoldError {
+  if (error instanceof FourfoldError) return error;
+  const said = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  const noMemory = error instanceof RangeError || /\bOOM\b|out of memory|allocat/i.test(said);
+  return new FourfoldError(noMemory ? "ERR_FOURFOLD_MEMORY" : "ERR_FOURFOLD_DEVICE", `backend "${workerData}" failed: ${said}`, {
+    fix: noMemory ? 'Run fewer frames at once, or use backend "wasm"' : 'Use backend "wasm"',
+    cause: error,
+  });
+}
+
+function forgetCopies(): void {
+  for (const copy of copies.values())
+    try {
+      copy.dispose();
+    } catch {
+      // gone with its device
+    }
+  copies.clear();
 }
 
 /** Posts an answer; the memory of its arrays goes along. */

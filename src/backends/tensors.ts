@@ -19,7 +19,7 @@ import { type CarriedError, uncarry } from "./carried.ts";
 import type { Heap, Heaps } from "./memory.ts";
 import { type Passed, passOver } from "./pass.ts";
 import { arithmeticOf, refuse, type TensorBackendName } from "./tfjs.ts";
-import { finishInTurns } from "./turns.ts";
+import { Aborts, finishInTurns } from "./turns.ts";
 
 /** A chain that a thread runs again and again, on data of one dtype. */
 export interface Program {
@@ -51,6 +51,8 @@ export type Request =
       readonly load: Program | undefined;
       readonly data: TypedData;
       readonly sizes: Float64Array | undefined;
+      /** The copy whose leaves it is for, instead of `data`. */
+      readonly copy: number | undefined;
     }
   | { readonly kind: "upload"; readonly id: number; readonly copy: number; readonly data: TypedData }
   | { readonly kind: "forget"; readonly program: number }
@@ -105,6 +107,9 @@ interface Copy {
   readonly bounds: Map<number, Float64Array>;
 }
 
+/** Loading a library takes seconds where the disk is slow; one that takes longer than this will never be loaded: milliseconds. */
+const OPEN_MS_MAX = 120_000;
+
 /** Error bounds kept for one copy. */
 const BOUNDS_MAX = 64;
 
@@ -117,6 +122,7 @@ export class TensorThread {
   #thread: Thread | undefined;
   /** Settles when the thread has nothing to do: runs take turns, so that the copy of one run's data is all that waits. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #aborts: Aborts = new Aborts();
   #programs = 0;
   #copiesMade = 0;
   #closed = false;
@@ -130,7 +136,7 @@ export class TensorThread {
 
   /** Starts the thread and loads the backend. @throws FourfoldError ERR_FOURFOLD_BACKEND with the command that gets it */
   async open(): Promise<Opened> {
-    return this.#started().call("open", {});
+    return this.#started().open();
   }
 
   /** Lets a tensor's leaves have a copy on the device: the first run makes it, and those that come later read it. */
@@ -216,10 +222,10 @@ export class TensorThread {
     return this.#withLeaves(given, async (leaves) => {
       const { data } = leaves;
       const nan = program.fitted.nan !== "propagate" && copy === undefined;
-      const sizing = errorBound || nan ? program.sizing : undefined;
+      const sizing = copy === undefined && (errorBound || nan) ? program.sizing : undefined;
       const passed = leaves.from || nan ? await this.#pass(leaves, sizing, nan, signal) : undefined;
+      const thread = await this.#opened();
       throwIfAborted(signal);
-      const thread = this.#started();
       const load = this.#loadOf(thread, id, program);
       let reduced = 0;
       const running = thread.call("run", { program: id, load, data, copy: copy?.id, clean: passed?.clean === true }).finally(() => {
@@ -229,9 +235,9 @@ export class TensorThread {
         if (!errorBound) return undefined;
         const known = copy?.bounds.get(id);
         if (known) return known.slice();
-        if (passed?.clean === false) await running; // which may refuse a NaN
+        if (copy || passed?.clean === false) await running; // which may refuse a NaN, or fail
         const { sizes } = passed ?? (sizing ? await this.#pass(leaves, sizing, false, signal) : { sizes: undefined });
-        const bounds = await this.#bound(id, program, data, sizes);
+        const bounds = await this.#bound(id, program, data, sizes, copy);
         if (copy) keep(copy.bounds, id, bounds.slice());
         return bounds;
       };
@@ -244,9 +250,10 @@ export class TensorThread {
     });
   }
 
-  #bound(id: number, program: Program, data: TypedData, sizes: Float64Array | undefined): Promise<Float64Array> {
-    const thread = this.#started();
-    return thread.call("bound", { program: id, load: this.#loadOf(thread, id, program), data, sizes });
+  /** @param copy whose leaves the bound is for: they may be others than those in engine memory by now */
+  async #bound(id: number, program: Program, data: TypedData, sizes: Float64Array | undefined, copy?: Copy): Promise<Float64Array> {
+    const thread = await this.#opened();
+    return thread.call("bound", { program: id, load: this.#loadOf(thread, id, program), data, sizes, copy: copy?.id });
   }
 
   /** What a thread must be told of a program, if it does not know it yet. */
@@ -257,11 +264,21 @@ export class TensorThread {
   }
 
   /** Copies leaves to the device, unless the thread that runs now has done so. */
-  async #uploaded({ id, data }: Copy): Promise<void> {
+  async #uploaded(copy: Copy): Promise<void> {
+    const thread = await this.#opened();
+    if (thread.copies.has(copy.id)) return;
+    copy.bounds.clear(); // of what an earlier thread had
+    await this.#withLeaves(copy.data, ({ data }) => thread.call("upload", { copy: copy.id, data }));
+    // It may have been given back, or made anew, while it was uploaded.
+    if (this.#copies.get(copy.data) === copy) thread.copies.add(copy.id);
+    else thread.post({ kind: "drop", copy: copy.id });
+  }
+
+  /** The thread with its backend loaded, which counts as no part of a run. */
+  async #opened(): Promise<Thread> {
     const thread = this.#started();
-    if (thread.copies.has(id)) return;
-    await thread.call("upload", { copy: id, data });
-    thread.copies.add(id);
+    await thread.open();
+    return thread;
   }
 
   /** Holds leaves in engine memory while `work` lasts: those of a tensor, or room for a copy, which {@link #pass} fills. */
@@ -299,9 +316,8 @@ export class TensorThread {
     this.#turn = turn.catch(() => undefined);
     if (!signal) return turn;
     return new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => reject(aborted(signal));
-      signal.addEventListener("abort", onAbort, { once: true });
-      turn.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+      const stop = this.#aborts.on(signal, () => reject(aborted(signal)));
+      turn.then(resolve, reject).finally(stop);
     });
   }
 
@@ -333,7 +349,7 @@ interface Call {
   readonly resolve: (result: never) => void;
   readonly reject: (error: Error) => void;
   /** Ends the thread if no answer comes. */
-  readonly deadline: NodeJS.Timeout | undefined;
+  readonly deadline: NodeJS.Timeout;
 }
 
 /** A started thread. */
@@ -344,6 +360,7 @@ class Thread {
   gone = false;
   readonly #name: string;
   readonly #runMsMax: number;
+  #opening: Promise<Opened> | undefined;
   readonly #worker: Worker;
   readonly #calls: Map<number, Call> = new Map();
   #ids = 0;
@@ -382,7 +399,7 @@ class Thread {
       if (call === undefined) return; // it was given up
       this.#calls.delete(reply.id);
       clearTimeout(call.deadline);
-      if (this.#calls.size === 0) worker.unref();
+      if (this.#calls.size === 0 && this.#ending === undefined) worker.unref(); // its end is awaited
       if ("error" in reply) {
         const error = uncarry(reply.error);
         // Another device takes the place of one that failed, and has none of its memory.
@@ -393,23 +410,35 @@ class Thread {
     this.#worker = worker;
   }
 
+  /** Loads the backend, once; a library that does not load is tried again by the next call. */
+  open(): Promise<Opened> {
+    this.#opening ??= this.call("open", {}, OPEN_MS_MAX).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
   /** Posts a request; its answer. */
-  call<K extends keyof Results>(kind: K, request: Omit<Extract<Request, { kind: K }>, "kind" | "id">): Promise<Results[K]> {
+  call<K extends keyof Results>(
+    kind: K,
+    request: Omit<Extract<Request, { kind: K }>, "kind" | "id">,
+    msMax: number = this.#runMsMax,
+  ): Promise<Results[K]> {
     return new Promise((resolve, reject) => {
       const id = this.#ids++;
       this.post({ ...request, kind, id } as unknown as Request);
-      // Loading a library is not a run: it may take as long as it takes.
-      const deadline = kind === "open" ? undefined : setTimeout(() => this.#giveUp(), this.#runMsMax);
+      const deadline = setTimeout(() => this.#giveUp(msMax), msMax);
       this.#calls.set(id, { resolve, reject, deadline });
       this.#worker.ref(); // an answer is awaited
     });
   }
 
   /** Leaves a thread that does not answer to itself: one that hangs in a library may not even end. */
-  #giveUp(): void {
+  #giveUp(msMax: number): void {
     this.#lose(
-      new FourfoldError("ERR_FOURFOLD_DEVICE", `backend "${this.#name}" has not answered in ${this.#runMsMax} ms`, {
-        given: this.#runMsMax,
+      new FourfoldError("ERR_FOURFOLD_DEVICE", `backend "${this.#name}" has not answered in ${msMax} ms`, {
+        given: msMax,
         fix: 'Raise deviceMsMax if the work is as large as that, or use backend "wasm"',
       }),
     );

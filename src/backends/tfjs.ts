@@ -60,11 +60,12 @@ type RunLevels = readonly (LevelValues | undefined)[];
 
 /** Leaves that lie on a device: uploaded once, for many runs. */
 export interface Resident {
-  readonly leaves: number;
   /** [1, leaves], float32. */
   readonly tensor: unknown;
   /** The index of the first NaN, or −1. */
   readonly firstNan: number;
+  /** The leaves as they were when they were uploaded, to the bit where float32 holds them. */
+  leaves(): Promise<TypedData>;
   dispose(): void;
 }
 
@@ -270,7 +271,11 @@ export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"):
         return onBackend(tf, backend, () => uploaded(tf, data));
       };
       const tensor = await (gpu ? gpu.run(tf, work) : work());
-      return { leaves: data.length, tensor, firstNan: findNan(data), dispose: () => tensor.dispose() };
+      // What the device may not hold as it is, is kept beside the copy: the error bound counts its rounding.
+      const kept = isHeldByF32(data) ? undefined : data.slice();
+      const read = async (): Promise<TypedData> => new Float32Array(await tensor.data());
+      const leaves = async (): Promise<TypedData> => kept ?? (gpu ? gpu.run(tf, read) : read());
+      return { tensor, firstNan: findNan(data), leaves, dispose: () => tensor.dispose() };
     },
     run: async (fitted, data, keep, clean = false) => {
       refuse(fitted, name);
@@ -328,6 +333,12 @@ function hasNanIn(data: TypedData | Resident, nan: NanPolicy): boolean {
       at: { index },
     });
   return index >= 0;
+}
+
+/** True if float32 holds every leaf, and no device reads one as zero. */
+function isHeldByF32(data: TypedData): boolean {
+  if (data instanceof Float64Array || data instanceof Int32Array) return false;
+  return !(data instanceof Float32Array) || data.every((x) => x === 0 || !(Math.abs(x) < 2 ** -126));
 }
 
 /** The index of the first NaN, or −1. */

@@ -1,4 +1,5 @@
 /** Long work on the calling thread, in turns with everything else that wants it. */
+import { aborted } from "../errors.ts";
 
 /** Work on the calling thread lets the event loop turn after this many milliseconds. */
 export const TURN_MS_MAX = 2;
@@ -21,6 +22,24 @@ export async function finishInTurns<T>(work: Generator<void, T>, check: () => vo
       work.throw(error);
     }
     turn = performance.now();
+  }
+}
+
+/** Waits for work that goes on for others, too; an abort ends the wait, and not the work. */
+export async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work;
+  work.catch(() => undefined); // it is told to those who still wait
+  let stop = (): void => undefined;
+  const abort = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(aborted(signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+    stop = () => signal.removeEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+  });
+  try {
+    await Promise.race([work, abort]);
+  } finally {
+    stop();
   }
 }
 

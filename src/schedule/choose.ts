@@ -37,6 +37,8 @@ export interface Terms {
   readonly homeOnly: string | undefined;
   /** Why the work cannot be split, if so. */
   readonly whole: string | undefined;
+  /** What becomes of shares where whole nodes are dealt. */
+  readonly deal: (shares: Readonly<Record<string, number>>) => Readonly<Record<string, number>>;
   /** Devices that are there but out of the question, and why: not measured, lost, software only. */
   readonly refused: Readonly<Record<string, string>>;
 }
@@ -70,7 +72,7 @@ export function choose(work: Work, devices: readonly Device[], terms: Terms, lim
   const atHome = able.find(({ device }) => device === home)!;
   const best = able.reduce((least, rated) => (total(rated.cost) < total(least.cost) ? rated : least), atHome);
   const single = total(best.cost) <= limits.gainMax * total(atHome.cost) ? best : atHome;
-  const shared = terms.whole === undefined ? sharing(able, limits) : undefined;
+  const shared = terms.whole === undefined ? sharing(able, terms.deal, limits) : undefined;
   if (shared && shared.predictedMs <= limits.gainMax * total(single.cost)) {
     const names = Object.keys(shared.shares).join(" and ");
     return {
@@ -99,8 +101,12 @@ function total({ fixedMs, shareMs }: Cost): number {
   return fixedMs + shareMs;
 }
 
-/** The shares with which the best device of each processor would end at the same moment. Undefined where fewer than two take part. */
-function sharing(able: readonly Rated[], { shareMin }: ChoiceLimits): { shares: Record<string, number>; predictedMs: number } | undefined {
+/** Shares for the best device of each processor, with which all would end at the same moment, as they can be dealt. Undefined for fewer than two. */
+function sharing(
+  able: readonly Rated[],
+  deal: Terms["deal"],
+  { shareMin }: ChoiceLimits,
+): { shares: Readonly<Record<string, number>>; predictedMs: number } | undefined {
   let team: Rated[] = [];
   for (const rated of able) {
     if (rated.cost.shareMs === 0) return undefined; // next to nothing to share
@@ -109,12 +115,16 @@ function sharing(able: readonly Rated[], { shareMin }: ChoiceLimits): { shares: 
     else if (total(rated.cost) < total(team[rival]!.cost)) team[rival] = rated;
   }
   while (team.length > 1) {
-    const predictedMs = together(team);
-    const shares = team.map(({ cost }) => (predictedMs - cost.fixedMs) / cost.shareMs);
-    const least = shares.indexOf(Math.min(...shares));
-    if (shares[least]! >= shareMin)
-      return { shares: Object.fromEntries(team.map(({ device }, i) => [device.name, shares[i]!])), predictedMs };
-    team = team.filter((_, i) => i !== least);
+    const end = together(team);
+    const ideal = Object.fromEntries(team.map(({ device, cost }) => [device.name, (end - cost.fixedMs) / cost.shareMs]));
+    const least = Math.min(...Object.values(ideal));
+    const shares = least >= shareMin ? deal(ideal) : {};
+    const dropped = team.find(({ device }) => (least < shareMin ? ideal[device.name] === least : shares[device.name] === undefined));
+    if (dropped === undefined) {
+      const ends = team.map(({ device, cost }) => cost.fixedMs + shares[device.name]! * cost.shareMs);
+      return { shares, predictedMs: Math.max(...ends) };
+    }
+    team = team.filter((rated) => rated !== dropped);
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import { builtIn, type Fitted } from "../reduce/resolve.ts";
 export type Kernel = "sum" | "extreme" | "variance" | "matrix";
 
 /** The kernels, in the order in which they are measured. */
-const KERNELS: readonly Kernel[] = ["sum", "extreme", "variance", "matrix"];
+export const KERNELS: readonly Kernel[] = ["sum", "extreme", "variance", "matrix"];
 
 /** What a device takes for its work. Nanoseconds for one thing, but where the name says otherwise. */
 export interface Rates {
@@ -39,8 +39,11 @@ export interface Device {
   readonly rates: Rates;
 }
 
+/** Where leaves may lie before a run. */
+export const PLACEMENTS = ["engine memory", "foreign array"] as const;
+
 /** Where leaves lie before a run. */
-export type Placement = "engine memory" | "foreign array";
+export type Placement = (typeof PLACEMENTS)[number];
 
 /** What there is to do, as far as its cost depends on it. */
 export interface Work {

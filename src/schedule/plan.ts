@@ -2,9 +2,10 @@
  * WHERE a chain runs: which strata are computed in one pass, cut into which parts, on the caller or on workers.
  * A plan is a plain value made once from sizes; making one reads no data, no clock and no device.
  */
-import { type Stratum, valuesBefore } from "../reduce/strata.ts";
+import { builtIn, type Fitted } from "../reduce/resolve.ts";
+import { type Stratum, strataOf, valuesBefore } from "../reduce/strata.ts";
 import type { Accuracy, Dtype, NanPolicy } from "../types.ts";
-import { type Candidate, inMs } from "./choose.ts";
+import { type Candidate, type Choice, HOME, inMs } from "./choose.ts";
 import type { Placement } from "./cost.ts";
 import { partition, partitionBySize } from "./partition.ts";
 
@@ -39,6 +40,9 @@ export const PLAN_LIMITS: PlanLimits = {
   pieceBytes: 256 << 10,
   scratchChildrenMax: 65536,
 };
+
+/** The limits of backends that cut nothing. */
+const IN_ONE_PART: PlanLimits = { ...PLAN_LIMITS, inlineBytesMax: Number.POSITIVE_INFINITY, pieceBytes: Number.POSITIVE_INFINITY };
 
 /** A pass over some strata, cut into parts. */
 export interface Phase {
@@ -103,6 +107,51 @@ export interface PlanData extends Omit<PlanRequest, "strata" | "limits"> {
   readonly split?: { readonly level: string; readonly pieces: readonly PlanPiece[] };
   /** Which strata are stored whole. */
   readonly stored: readonly boolean[];
+}
+
+/** A fitted chain and where its leaves lie. */
+export interface Placed {
+  readonly fitted: Fitted;
+  readonly dtype: Dtype;
+  readonly bytesPerLeaf: number;
+  readonly placement: Placement;
+  /** Levels whose values are kept. */
+  readonly keep: readonly boolean[];
+}
+
+/** Plans a fitted chain for a backend, as it was chosen. `workers` are the wasm backend's: the others have none, and do all in one part. */
+export function planFor(
+  { fitted, dtype, bytesPerLeaf, placement, keep }: Placed,
+  backend: string,
+  workers: number,
+  choice?: Pick<Choice, "reason" | "predictedMs" | "candidates">,
+): PlanData {
+  const { tree, accuracy, nan, outputs } = fitted;
+  return makePlan({
+    backend,
+    reason: choice?.reason ?? "",
+    predictedMs: choice?.predictedMs,
+    candidates: choice?.candidates ?? [],
+    form: tree.form,
+    accuracy,
+    nan,
+    dtype,
+    bytesPerLeaf,
+    leaves: tree.leaves,
+    shape: outputs === undefined ? tree.frames : [...tree.frames, outputs],
+    levels: fitted.levels.map((level) => ({
+      name: level.name,
+      reduction: level.reduction.name,
+      nodes: level.nodes,
+      extent: level.extent,
+      callerOnly: builtIn(level) === undefined && level.reduction.user!.module === undefined,
+    })),
+    strata: strataOf(fitted),
+    keep,
+    workers: backend === HOME ? workers : 0,
+    placement,
+    ...(backend !== HOME && { limits: IN_ONE_PART }),
+  });
 }
 
 /** Makes a plan. Pure. */

@@ -31,20 +31,60 @@ export function wholeReason(fitted: Fitted): string | undefined {
   return needsWholeFrames(fitted) ? "it has one frame, whose levels need the records that are kept below their children" : "it has one row";
 }
 
-/** Cuts a fitted chain into shares, which add up to 1. A share of less than half a node is left to the others. */
+/** Cuts a fitted chain into shares, which add up to 1. A share of too little for a node is left to the others. */
 export function split(fitted: Fitted, shares: Readonly<Record<string, number>>): Split {
   const level = cutLevel(fitted);
+  const pieces = cuts(fitted, level, shares).map(({ device, from, to }) => pieceOf(fitted, level, device, from, to));
+  return { pieces, level, rest: level === fitted.levels.length - 1 ? undefined : restOf(fitted, level) };
+}
+
+/** What becomes of shares where whole nodes are dealt: the share of the leaves that each device really gets. */
+export function deal(fitted: Fitted, shares: Readonly<Record<string, number>>): Record<string, number> {
+  const level = cutLevel(fitted);
+  const { leaves } = fitted.tree;
+  const before = (node: number): number => leavesBefore(fitted, level, node);
+  return Object.fromEntries(
+    cuts(fitted, level, shares).map(({ device, from, to }) => [device, (before(to) - before(from)) / Math.max(1, leaves)]),
+  );
+}
+
+/** The nodes of a level for each device: cut where the leaves before come nearest to what the shares say. */
+function cuts(fitted: Fitted, level: number, shares: Readonly<Record<string, number>>): { device: string; from: number; to: number }[] {
   const { nodes } = fitted.levels[level]!;
-  const pieces: Piece[] = [];
+  const before = (node: number): number => leavesBefore(fitted, level, node);
+  // Where there is no leaf, nodes count.
+  const whole = before(nodes);
+  const work = whole > 0 ? before : (node: number): number => node;
+  const total = work(nodes);
+  const found: { device: string; from: number; to: number }[] = [];
+  const entries = Object.entries(shares);
   let dealt = 0;
   let from = 0;
-  for (const [device, share] of Object.entries(shares)) {
+  for (const [i, [device, share]] of entries.entries()) {
     dealt += share;
-    const to = Math.min(nodes, Math.round(dealt * nodes));
-    if (to > from) pieces.push(pieceOf(fitted, level, device, from, to));
-    from = Math.max(from, to);
+    const to = i === entries.length - 1 ? nodes : Math.max(from, nearest(nodes, work, dealt * total));
+    if (to > from) found.push({ device, from, to });
+    from = to;
   }
-  return { pieces, level, rest: level === fitted.levels.length - 1 ? undefined : restOf(fitted, level) };
+  return found;
+}
+
+/** The node u with work(u) nearest to `wanted`. */
+function nearest(nodes: number, work: (node: number) => number, wanted: number): number {
+  let low = 0;
+  let high = nodes;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (work(middle) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && wanted - work(low - 1) < work(low) - wanted ? low - 1 : low;
+}
+
+function leavesBefore({ levels }: Fitted, level: number, node: number): number {
+  let position = node;
+  for (let i = level; i >= 0; i--) position = childStart(levels[i]!, position);
+  return position;
 }
 
 /** The outermost level with nodes enough, or the frames, where a level above the cut could not go without what its pieces leave out. */
@@ -91,11 +131,14 @@ function weightsOf({ weights, children }: FittedLevel, first: number, last: numb
   return { form: "perNode", values: weights.values.subarray(first, last) };
 }
 
-/** The levels above the cut. Their sums are exact (contract clause 3), which the form says: its leaves are nodes, not rows. */
+/**
+ * The levels above the cut. Their sums are exact (contract clause 3), which the form says: its leaves are nodes, not rows. A NaN
+ * among them is a value like any other: that the leaves have none was seen to below.
+ */
 function restOf(fitted: Fitted, level: number): Fitted {
   const levels = fitted.levels.slice(level + 1);
   const tree: Tree = { form: "records", leaves: levels[0]!.children, levels: levels.map(bare), frames: fitted.tree.frames };
-  return { ...fitted, tree, levels, outputs: outputsOf(levels) };
+  return { ...fitted, nan: "propagate", tree, levels, outputs: outputsOf(levels) };
 }
 
 function bare({ name, nodes, children, extent, offsets }: FittedLevel): TreeLevel {

@@ -55,7 +55,8 @@ const tensorflow: Device = {
   },
 };
 
-const terms: Terms = { homeOnly: undefined, whole: undefined, refused: {} };
+/** As if every share could be dealt. */
+const terms: Terms = { homeOnly: undefined, whole: undefined, deal: (shares) => shares, refused: {} };
 const index = chain(weightedSum(new Float64Array(512).fill(1)), weightedSum(new Float64Array(1024).fill(1)), mean(), max());
 const SHAPE = [8, 16, 1024, 512];
 
@@ -139,6 +140,15 @@ describe("a choice", () => {
     expect(choose(work(), [wasm, tensorflow], terms).shares).toEqual({ wasm: 1 });
     const slow = { ...gpu, rates: { ...gpu.rates, fixedMs: 26, moveNsPerByte: { "engine memory": 0.5, "foreign array": 0.5 } } };
     expect(choose(work(), [wasm, slow], terms).shares).toEqual({ wasm: 1 });
+  });
+
+  test("counts what can be dealt: of two frames each gets one, or one device both", () => {
+    const near = { ...gpu, rates: { ...gpu.rates, moveNsPerByte: { "engine memory": 0.25, "foreign array": 0.3 } } };
+    const shares = choose(work(), [wasm, near], terms).shares;
+    expect(shares["wasm"]).toBeCloseTo(0.725, 2);
+    const halves = (): Record<string, number> => ({ wasm: 0.5, webgpu: 0.5 });
+    expect(choose(work(), [wasm, near], { ...terms, deal: halves }).shares).toEqual({ wasm: 1 }); // the slower half would end last
+    expect(choose(work(), [wasm, near], { ...terms, deal: () => ({ wasm: 1 }) }).shares).toEqual({ wasm: 1 });
   });
 
   test("shares nothing where there is nothing to do", () => {

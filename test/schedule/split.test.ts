@@ -5,7 +5,7 @@ import { chain } from "../../src/reduce/chain.ts";
 import { count, max, mean, min, type Reduction, sum, variance, weightedMean, weightedSum } from "../../src/reduce/reductions.ts";
 import { type Fitted, fit } from "../../src/reduce/resolve.ts";
 import { denseTree, raggedTree } from "../../src/reduce/tree.ts";
-import { split, wholeReason } from "../../src/schedule/split.ts";
+import { deal, split, wholeReason } from "../../src/schedule/split.ts";
 import type { NanPolicy } from "../../src/types.ts";
 
 function dense(levels: readonly Reduction[], shape: readonly number[], nan: NanPolicy = "propagate"): Fitted {
@@ -58,6 +58,19 @@ describe("a split", () => {
       ],
     });
     expect(told(dense([sum()], [10]), { wasm: 0.5, webgpu: 0.5 })).toMatchObject({ level: 0, pieces: [["wasm", 0, 10]] });
+  });
+
+  test("cuts ragged rows by their leaves", () => {
+    const c = chain(sum());
+    const fitted = fit(c, raggedTree(c, [[0, 90, 91, 92, 93, 94, 95, 96, 97, 98, 100]], 100), "propagate", "fast");
+    expect(told(fitted, { wasm: 0.5, webgpu: 0.5 })).toMatchObject({
+      pieces: [
+        ["wasm", 0, 90],
+        ["webgpu", 90, 100],
+      ],
+    });
+    expect(deal(fitted, { wasm: 0.5, webgpu: 0.5 })).toEqual({ wasm: 0.9, webgpu: 0.1 });
+    expect(deal(fitted, { wasm: 0.02, webgpu: 0.98 })).toEqual({ webgpu: 1 });
   });
 
   test("leaves a share of less than half a node to the others", () => {
