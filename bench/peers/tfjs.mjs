@@ -25,7 +25,8 @@ function prepared(name) {
 }
 
 function run({ shape, chain, data, weights }) {
-  return tf.tidy(() => {
+  let values;
+  tf.tidy(() => {
     let x = tf.tensor(data, [data.length]);
     let rows = data.length;
     chain.forEach((kind, level) => {
@@ -35,8 +36,9 @@ function run({ shape, chain, data, weights }) {
       else if (kind === "matrix") x = tf.matMul(tf.reshape(x, [rows, extent]), weights[level], false, true);
       else x = tf[kind](tf.reshape(x, [rows, extent]), 1);
     });
-    return x.dataSync();
+    values = x.dataSync(); // not returned: tidy would look for tensors in it, value by value
   });
+  return values;
 }
 
 console.log(JSON.stringify({ version: tf.backend().binding.TF_Version }));

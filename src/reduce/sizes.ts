@@ -7,6 +7,7 @@
  */
 import type { Dtype, TypedData } from "../types.ts";
 import { type Arithmetic, DIVISION, down, gamma, up } from "./bound.ts";
+import type { BuiltIn } from "./reductions.ts";
 import { builtIn, type Fitted, type FittedLevel } from "./resolve.ts";
 import { childStart } from "./tree.ts";
 
@@ -247,27 +248,35 @@ function leafSizes(family: SizeFamily, fitted: Fitted, rule: Rule, rows: Float64
   const level = fitted.levels[0]!;
   const { nodes } = level;
   const { sets } = rule;
-  const outputs = outputsOf(level, 1);
-  const size = new Float64Array(outputs * nodes);
+  const kind = builtIn(level)!;
+  const squares = family === "sizeSquares";
+  // Σ|x|, Σ|w·x|, √Σx² or max |x| of each row, or what its size must be where that is not finite.
+  const held = new Float64Array(nodes);
   for (let node = 0; node < nodes; node++) {
     const start = childStart(level, node);
     const end = childStart(level, node + 1);
     const told = Math.abs(rows[node]!);
-    let broken = 0;
-    if (!Number.isFinite(told) && builtIn(level) !== "count") {
-      // Skipped values leave counts and weights; squares overflow where sums do not.
-      broken = data.subarray(start, end).every(Number.isFinite) ? Number.POSITIVE_INFINITY : Number.NaN;
-      if (fitted.nan === "skip" || (family === "sizeSquares" && broken > 0)) return undefined;
-    }
     const whole = told * (1 + LACK) + (end - start) * LOST;
-    const root = Math.sqrt(whole);
-    for (let r = 0; r < outputs; r++) {
-      let linear = whole;
-      if (sets)
-        linear = family === "sizeSquares" ? sets.norms[setOf(sets, r, node)]! * root : whole + sets.sizes[setOf(sets, r, node)]! * LOST;
-      size[r * nodes + node] = broken === 0 ? sizeOf(level, rule, linear, end - start, r, node) : broken;
-    }
+    held[node] = squares ? Math.sqrt(whole) : whole;
+    if (Number.isFinite(told) || kind === "count") continue;
+    held[node] = data.subarray(start, end).every(Number.isFinite) ? Number.POSITIVE_INFINITY : Number.NaN;
+    // Skipped values leave counts and weights; squares overflow where sums do not.
+    if (fitted.nan === "skip" || (squares && held[node]! > 0)) return undefined;
   }
+  const outputs = outputsOf(level, 1);
+  const size = new Float64Array(outputs * nodes);
+  for (let r = 0; r < outputs; r++)
+    for (let node = 0; node < nodes; node++) {
+      const n = childStart(level, node + 1) - childStart(level, node);
+      let linear = held[node]!;
+      if (sets) {
+        const set = setOf(sets, r, node);
+        linear = squares ? sets.norms[set]! * linear : linear + sets.sizes[set]! * LOST;
+        // Under weights that are all 0.
+        if (linear !== linear) linear = held[node]!;
+      }
+      size[r * nodes + node] = sizeOf(kind, rule, linear, n, r, node);
+    }
   return size;
 }
 
@@ -294,15 +303,14 @@ function raise(level: FittedLevel, rule: Rule, below: Float64Array, planes: numb
       } else if (kind !== "count") for (let c = start; c < end; c++) sum += below[plane + c]!;
       // An infinite size under a weight of 0 gives NaN, which says something else.
       if (!Number.isFinite(sum)) sum = hasNaN(below, plane + start, plane + end) ? Number.NaN : Number.POSITIVE_INFINITY;
-      size[r * nodes + node] = sizeOf(level, rule, sum, end - start, r, node);
+      size[r * nodes + node] = sizeOf(kind, rule, sum, end - start, r, node);
     }
   }
   return size;
 }
 
 /** The size of one node of n children, `linear` being max or Σ|w|·size of theirs: +Infinity where it may overflow, NaN without a value. */
-function sizeOf(level: FittedLevel, { sizeMax, sets, divisors }: Rule, linear: number, n: number, r: number, node: number): number {
-  const kind = builtIn(level)!;
+function sizeOf(kind: BuiltIn, { sizeMax, sets, divisors }: Rule, linear: number, n: number, r: number, node: number): number {
   if (kind === "count") return n;
   if (n === 0) return kind === "sum" || kind === "weightedSum" ? 0 : Number.NaN;
   const size = up(linear, n);
