@@ -8,7 +8,8 @@ import { errorBound } from "../reduce/bound.ts";
 import { boundOfSizes, rowSizes } from "../reduce/sizes.ts";
 import { carry } from "./carried.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
-import { loadTfjs, type Resident, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
+import { loadTfjs, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
+import type { Resident } from "./tfjs-levels.ts";
 
 const port = parentPort!;
 const programs = new Map<number, Program>();
