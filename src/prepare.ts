@@ -7,7 +7,7 @@ import { guarded } from "./backends/guard.ts";
 import { BYTES } from "./backends/memory.ts";
 import { together } from "./backends/pieces.ts";
 import { runReference } from "./backends/reference.ts";
-import { isTensorBackend, refuse, type TensorBackendName } from "./backends/tfjs.ts";
+import { arithmeticOf, isTensorBackend, refuse } from "./backends/tfjs.ts";
 import type { WasmBackend } from "./backends/wasm.ts";
 import type { Devices } from "./devices.ts";
 import { badOption } from "./errors.ts";
@@ -67,7 +67,7 @@ export class Preparer {
 
   /** True if `auto` might leave the wasm kernels for this task, once devices have been measured. */
   mayLeave(fitted: Fitted, way: Way): boolean {
-    return way.backend === "auto" && way.split === undefined && homeOnlyReason(fitted, way) === undefined;
+    return way.backend === "auto" && way.split === undefined && way.decided === undefined && homeOnlyReason(fitted, way) === undefined;
   }
 
   #choice(task: Task, way: Way): Choice {
@@ -109,7 +109,8 @@ export class Preparer {
       const piece: Task = { ...task, fitted, keep, residentOn: undefined, ...own };
       return this.#single(piece, name, way, planFor(placed(piece), name, way.workers));
     };
-    const tensors = pieces.map(({ device }) => device).find(isTensorBackend) as TensorBackendName | undefined;
+    const tensors = pieces.map(({ device }) => device).filter(isTensorBackend);
+    const [leastExact] = tensors.sort((a, b) => arithmeticOf(b).unit - arithmeticOf(a).unit);
     return together({
       pieces: pieces.map((piece) => ({
         ...piece,
@@ -118,8 +119,8 @@ export class Preparer {
       level,
       keepLevel: task.keep[level] === true,
       rest: rest && part(rest, HOME, task.keep.slice(level + 1, last).concat(true), { dtype: "f64", foreign: true }),
-      // What float32 operations may be off by is more than the kernels are: one bound holds for both.
-      bounder: tensors && this.#devices.thread(tensors).bounder(task.fitted),
+      // What float32 operations may be off by is more than the kernels are: one bound holds for all.
+      bounder: leastExact && this.#devices.thread(leastExact).bounder(task.fitted),
     });
   }
 }

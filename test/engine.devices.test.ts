@@ -260,6 +260,20 @@ describe(`backend ${DEVICE}`, () => {
       }
     });
 
+    test("may have three backends", async () => {
+      await make();
+      const x = filled([64, 4, 32]);
+      const c = chain(weightedSum(weights(32)), sum());
+      const whole = await engine.run(c, x, { backend: "wasm" });
+      const { plan, values, errorBounds } = await engine.run(c, x, { split: { wasm: 2, [DEVICE]: 1, "tfjs-wasm": 1 } });
+      expect(plan.devices.map(({ device, leaves }) => [device, leaves])).toEqual([
+        ["wasm", 32 * 128],
+        [DEVICE, 16 * 128],
+        ["tfjs-wasm", 16 * 128],
+      ]);
+      for (const [i, value] of values.entries()) expect(Math.abs(value - whole.values[i]!)).toBeLessThanOrEqual(errorBounds![i]!);
+    });
+
     test("of wasm's half alone has the bits of the kernels: the pieces meet where they should", async () => {
       await make();
       const x = filled([64, 4, 32]);
