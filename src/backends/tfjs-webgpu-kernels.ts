@@ -322,6 +322,12 @@ function product(backend: Runner, a: TensorInfo, b: TensorInfo): TensorInfo {
   return run(backend, what, [a, b], "float32", [m, n, k]);
 }
 
+/** Rows and columns of a matrix, or of a batch of one; empty for what is neither. */
+function matrixShape({ shape }: TensorInfo): readonly number[] {
+  if (shape.length === 2) return shape;
+  return shape.length === 3 && shape[0] === 1 ? shape.slice(1) : [];
+}
+
 const KERNELS: Readonly<Record<string, OwnKernel>> = {
   Sum: reduction("sum"),
   Min: reduction("min"),
@@ -332,9 +338,12 @@ const KERNELS: Readonly<Record<string, OwnKernel>> = {
     const a = inputs["a"]!;
     const b = inputs["b"]!;
     const { transposeA, transposeB } = attrs;
-    if (a.shape.length !== 2 || b.shape.length !== 2 || transposeA === true || a.shape[1] === 0) return undefined;
-    if (transposeB === true) return product(backend, a, b);
-    return b.shape[1] === 1 ? reduceRows(backend, "sum", a, a.shape[1]!, [a.shape[0]!, 1], "float32", b) : undefined;
+    // A batch of one is a matrix, too: TensorFlow.js's own product would let a NaN or infinity into other rows.
+    const [m, k] = matrixShape(a);
+    const [, n] = matrixShape(b);
+    if (m === undefined || n === undefined || transposeA === true || k === 0) return undefined;
+    if (transposeB === true) return a.shape.length === 2 ? product(backend, a, b) : undefined;
+    return n === 1 ? reduceRows(backend, "sum", a, k!, [...a.shape.slice(0, -1), 1], "float32", b) : undefined;
   },
 
   Select: ({ inputs, backend }) => {

@@ -61,7 +61,8 @@ for (const [name, note, absent] of BACKENDS)
       const thread = new TensorThread(name, heaps);
       try {
         // A GPU's programs are compiled for each of the two devices: that takes longer than all runs.
-        for (let seed = 0; seed < (name === "webgpu" ? 50 : 200); seed++) {
+        const cases = name === "webgpu" ? 50 : 200;
+        for (let seed = 0; seed < cases; seed++) {
           const { title, fitted, data } = randomCase(seed);
           const keep = fitted.levels.map((_, i) => (seed + i) % 2 === 0);
           const executable = thread.prepare(fitted, keep);
@@ -89,7 +90,7 @@ for (const [name, note, absent] of BACKENDS)
             ).toEqual([]);
           }
         }
-        expect(sized).toBeGreaterThan(30);
+        expect(sized).toBeGreaterThan(0.15 * cases);
         expect(heaps.bytesUsed).toBe(0);
       } finally {
         await thread.close();
