@@ -5,8 +5,8 @@
 import { totalmem } from "node:os";
 import { installedVersions } from "./backends/installed.ts";
 import type { Heaps } from "./backends/memory.ts";
+import type { TensorBackendName } from "./backends/tensor-backends.ts";
 import { TensorThread } from "./backends/tensors.ts";
-import type { TensorBackendName } from "./backends/tfjs.ts";
 import {
   type Calibration,
   calibrationFile,
@@ -19,7 +19,7 @@ import {
 import { closed, FourfoldError } from "./errors.ts";
 import { HOME } from "./schedule/choose.ts";
 import type { Device } from "./schedule/cost.ts";
-import { Bench } from "./timing.ts";
+import type { Bench } from "./timing.ts";
 import type { TypedData } from "./types.ts";
 
 /** Failures in a row after which a device is left alone. */
@@ -170,6 +170,8 @@ export class Devices {
 
   async #measureOne(name: Name, versions: string): Promise<Measured> {
     const signal = AbortSignal.timeout(MEASURE_MS_MAX);
+    const { Bench } = await import("./timing.ts"); // only those who measure load it
+    if (this.#closed) throw closed();
     const bench = new Bench(name, this.#options.workers);
     this.#bench = bench;
     try {

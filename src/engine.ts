@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, type LeafBlock } from "./backends/memory.ts";
-import { isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
+import { isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";

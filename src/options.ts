@@ -1,6 +1,7 @@
 /** The options of engines and runs, and the checks at their border. */
+
+import { AUTO_BACKENDS, isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { RUN_MS_MAX } from "./backends/tensors.ts";
-import { AUTO_BACKENDS, isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
 import { badOption, FourfoldError, show } from "./errors.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";

@@ -7,7 +7,7 @@ import { guarded } from "./backends/guard.ts";
 import { BYTES } from "./backends/memory.ts";
 import { together } from "./backends/pieces.ts";
 import { runReference } from "./backends/reference.ts";
-import { arithmeticOf, isTensorBackend, refuse } from "./backends/tfjs.ts";
+import { arithmeticOf, isTensorBackend, refuse } from "./backends/tensor-backends.ts";
 import type { WasmBackend } from "./backends/wasm.ts";
 import type { Devices } from "./devices.ts";
 import { badOption } from "./errors.ts";

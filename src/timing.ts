@@ -3,8 +3,8 @@
  * neither the limits of an engine nor its other runs become facts of the machine, and nothing is left of them.
  */
 import { BYTES } from "./backends/memory.ts";
+import { isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { TensorThread } from "./backends/tensors.ts";
-import { isTensorBackend, type TensorBackendName } from "./backends/tfjs.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { TimedRuns } from "./calibration.ts";
 import { fit } from "./reduce/resolve.ts";

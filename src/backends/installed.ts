@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { partsOf, type TensorBackendName } from "./tfjs.ts";
+import { partsOf, type TensorBackendName } from "./tensor-backends.ts";
 
 /** The versions of a tensor backend's packages, as `name@version`; undefined where one of them, or a file that it needs, is missing. */
 export function installedVersions(name: TensorBackendName): string | undefined {

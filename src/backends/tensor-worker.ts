@@ -7,8 +7,9 @@ import { FourfoldError } from "../errors.ts";
 import { errorBound } from "../reduce/bound.ts";
 import { boundOfSizes, rowSizes } from "../reduce/sizes.ts";
 import { carry } from "./carried.ts";
+import type { TensorBackendName } from "./tensor-backends.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
-import { loadTfjs, type TensorBackend, type TensorBackendName } from "./tfjs.ts";
+import { loadTfjs, type TensorBackend } from "./tfjs.ts";
 import type { Resident } from "./tfjs-levels.ts";
 
 const port = parentPort!;

@@ -18,7 +18,7 @@ import type { Executable, RunContext, RunOutput } from "./backend.ts";
 import { type CarriedError, uncarry } from "./carried.ts";
 import type { Heap, Heaps } from "./memory.ts";
 import { type Passed, passOver } from "./pass.ts";
-import { arithmeticOf, refuse, type TensorBackendName } from "./tfjs.ts";
+import { arithmeticOf, refuse, type TensorBackendName } from "./tensor-backends.ts";
 import { Aborts, finishInTurns } from "./turns.ts";
 
 /** A chain that a thread runs again and again, on data of one dtype. */

@@ -1,13 +1,14 @@
 /**
- * The tensor backends: which there are, how they are loaded, what they are told and refuse. They keep no contract: their results are
- * `fast` and carry the bound of reduce/bound.ts. How a chain becomes operations is in tfjs-levels.ts.
+ * The tensor backends as TensorFlow.js has them: how they are loaded and told to run, in the thread that has them. How a chain becomes
+ * operations is in tfjs-levels.ts; what the calling thread must know of them, in tensor-backends.ts.
  */
 import util from "node:util";
 import { FourfoldError } from "../errors.ts";
-import { type Arithmetic, GPU_F32, TENSOR_F32 } from "../reduce/bound.ts";
+import type { Arithmetic } from "../reduce/bound.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
 import type { NanPolicy, TypedData } from "../types.ts";
+import { arithmeticOf, refuse, TENSOR_BACKENDS, type TensorBackendName } from "./tensor-backends.ts";
 import {
   buildLevels,
   floats,
@@ -42,16 +43,10 @@ export interface TensorBackend {
   upload(data: TypedData): Promise<Resident>;
 }
 
-/** A TensorFlow.js backend that Fourfold can use: a row here, and it is in. */
+/** How a backend of TensorFlow.js is loaded: a row here and one in tensor-backends.ts, and it is in. */
 interface Device {
   /** Its name in TensorFlow.js. */
   readonly backend: string;
-  readonly arithmetic: Arithmetic;
-  readonly packages: readonly string[];
-  /** A file of the first package that its tarball lacks: without it the package is there and does not work. */
-  readonly file: string | undefined;
-  /** The command that gets it. */
-  readonly command: string;
   /** Imports the packages; gives what TensorFlow.js's core exports. */
   load(): Promise<unknown>;
   /** The version of what computes, from TensorFlow.js's core and from its backend. @throws if it is one that gives wrong results */
@@ -67,31 +62,9 @@ interface Device {
   };
 }
 
-const VERSION = "4.22.0";
-
-/** The names of the tensor backends. */
-export type TensorBackendName = "tensorflow" | "webgpu" | "tfjs-cpu" | "tfjs-wasm";
-
-/** The tensor backends that `auto` may choose where they are installed. The others are there to compare with. */
-export const AUTO_BACKENDS: readonly TensorBackendName[] = ["tensorflow", "webgpu"];
-
-/** True for the name of a tensor backend. */
-export function isTensorBackend(name: string | undefined): name is TensorBackendName {
-  return name !== undefined && Object.hasOwn(DEVICES, name);
-}
-
-/** The packages of a tensor backend, and the file without which they cannot work, if it is not theirs. */
-export function partsOf(name: TensorBackendName): { readonly packages: readonly string[]; readonly file: string | undefined } {
-  return DEVICES[name];
-}
-
 const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   "tfjs-cpu": {
     backend: "cpu",
-    arithmetic: TENSOR_F32,
-    packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
-    file: undefined,
-    command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-cpu@${VERSION}`,
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
       await import("@tensorflow/tfjs-backend-cpu");
@@ -101,10 +74,6 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   },
   "tfjs-wasm": {
     backend: "wasm",
-    arithmetic: TENSOR_F32,
-    packages: ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-wasm"],
-    file: undefined,
-    command: `npm install @tensorflow/tfjs-core@${VERSION} @tensorflow/tfjs-backend-wasm@${VERSION}`,
     load: async () => {
       const core = await import("@tensorflow/tfjs-core");
       await import("@tensorflow/tfjs-backend-wasm");
@@ -114,10 +83,6 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   },
   tensorflow: {
     backend: "tensorflow",
-    arithmetic: TENSOR_F32,
-    packages: ["@tensorflow/tfjs-node"],
-    file: "lib/napi-v8/tfjs_binding.node",
-    command: "npx fourfold setup tensorflow",
     load: async () => {
       prepareProcess();
       return (await import("@tensorflow/tfjs-node")).default;
@@ -126,10 +91,6 @@ const DEVICES: Readonly<Record<TensorBackendName, Device>> = {
   },
   webgpu: {
     backend: "webgpu",
-    arithmetic: GPU_F32,
-    packages: ["webgpu", "@tensorflow/tfjs-backend-webgpu", "@tensorflow/tfjs-core"],
-    file: undefined,
-    command: "npx fourfold setup webgpu",
     load: loadWebgpu,
     version: ({ version_core }, backend) => `${version_core} on ${adapterOf(backend)}`,
     gpu: { run: onDevice, tensorBytesMax: tensorBytesMaxOf, isSoftware },
@@ -180,8 +141,8 @@ export async function loadTfjs(name: TensorBackendName, load: () => Promise<unkn
     const absent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" || /addon module.*can not be found/.test(reason);
     throw new FourfoldError("ERR_FOURFOLD_BACKEND", `backend "${name}" ${absent ? "is not installed" : `did not load: ${reason}`}`, {
       given: name,
-      expected: device.packages,
-      fix: `Run: ${device.command}`,
+      expected: TENSOR_BACKENDS[name].packages,
+      fix: `Run: ${TENSOR_BACKENDS[name].command}`,
       cause,
     });
   }
@@ -198,14 +159,14 @@ function quiet(backend: unknown): void {
  */
 export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"): TensorBackend {
   const tf = core as TensorModule;
-  const { backend, arithmetic, version, gpu } = DEVICES[name];
+  const { backend, version, gpu } = DEVICES[name];
   const bytesMaxOf = (): number => gpu?.tensorBytesMax(tf.findBackend(backend)) ?? Number.POSITIVE_INFINITY;
   return {
     name,
     version: version(tf, tf.findBackend(backend)),
     processor: gpu ? "gpu" : "cpu",
     software: gpu?.isSoftware(tf.findBackend(backend)) === true,
-    arithmetic,
+    arithmetic: arithmeticOf(name),
     upload: async (data) => {
       const work = async (): Promise<Tensor> => {
         const given = { bytes: 4 * data.length, most: bytesMaxOf() };
@@ -241,37 +202,6 @@ export function createTfjs(core: unknown, name: TensorBackendName = "tfjs-cpu"):
       return gpu ? gpu.run(tf, work) : work();
     },
   };
-}
-
-/** How a backend rounds. */
-export function arithmeticOf(name: TensorBackendName): Arithmetic {
-  return DEVICES[name].arithmetic;
-}
-
-/** Refuses what tensors cannot do. @throws FourfoldError ERR_FOURFOLD_ACCURACY unless the accuracy is `fast` and all reductions are built in */
-export function refuse(fitted: Fitted, name: TensorBackendName): void {
-  const fix = 'Use backend "wasm", or leave the choice to "auto"';
-  if (fitted.accuracy !== "fast")
-    throw new FourfoldError(
-      "ERR_FOURFOLD_ACCURACY",
-      `backend "${name}" computes in float32 and cannot keep accuracy "${fitted.accuracy}"`,
-      {
-        given: fitted.accuracy,
-        expected: "fast",
-        fix: `${fix}; with accuracy "fast" the result carries its error bound`,
-      },
-    );
-  for (const { name: level, reduction } of fitted.levels)
-    if (reduction.kind === "user")
-      throw new FourfoldError(
-        "ERR_FOURFOLD_ACCURACY",
-        `backend "${name}" cannot run reduction "${reduction.name}" of level "${level}": it is not a tensor operation`,
-        {
-          given: reduction.name,
-          fix,
-          at: { level },
-        },
-      );
 }
 
 /** Whether there is a NaN among the leaves. @throws FourfoldError ERR_FOURFOLD_NAN under `nan: "error"` */

@@ -1,6 +1,7 @@
 // How a tensor backend is loaded, and what is said where it is not there.
 import { describe, expect, test } from "vitest";
-import { loadTfjs, type TensorBackendName } from "../../src/backends/tfjs.ts";
+import type { TensorBackendName } from "../../src/backends/tensor-backends.ts";
+import { loadTfjs } from "../../src/backends/tfjs.ts";
 import { failing } from "../failing.ts";
 
 const COMMANDS: Readonly<Record<TensorBackendName, string>> = {

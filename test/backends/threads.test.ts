@@ -3,8 +3,9 @@
 import { describe, expect, test } from "vitest";
 import { loadKernelModule } from "../../src/backends/kernels.ts";
 import { Heaps } from "../../src/backends/memory.ts";
+import type { TensorBackendName } from "../../src/backends/tensor-backends.ts";
 import { TensorThread } from "../../src/backends/tensors.ts";
-import { loadTfjs, type TensorBackendName } from "../../src/backends/tfjs.ts";
+import { loadTfjs } from "../../src/backends/tfjs.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import { errorBound } from "../../src/reduce/bound.ts";
 import { chain } from "../../src/reduce/chain.ts";
