@@ -225,8 +225,11 @@ describe("programs and messages", () => {
 /** Workers that are ended, and that trap: a multiple of 50; .ci/run has 200. */
 const FAULTS = Number(process.env["FOURFOLD_FAULTS"] ?? 50);
 
+/** For the tests whose length it sets. */
+const LONG = { timeout: 180_000 };
+
 describe("a lost worker", () => {
-  test(`${FAULTS} terminations mid-part at random times change no byte`, async () => {
+  test(`${FAULTS} terminations mid-part at random times change no byte`, LONG, async () => {
     makePool({ retriesMax: 1000 });
     pool.load({ id: 1, kind: "fill" } as { id: number });
     const random = mulberry32(20260411);
@@ -250,7 +253,7 @@ describe("a lost worker", () => {
     expect(pool.stats.replaced).toBeGreaterThanOrEqual(FAULTS);
   });
 
-  test(`${FAULTS} traps change no byte`, async () => {
+  test(`${FAULTS} traps change no byte`, LONG, async () => {
     makePool();
     pool.load({ id: 1, kind: "trapAtFirst" } as { id: number });
     for (let phase = 0; phase < FAULTS / 50; phase++) {
