@@ -52,12 +52,10 @@ export class Devices {
   #loaded = false;
   #bench: Bench | undefined;
   #closed = false;
-  /** Where rates are stored; undefined if measuring is off. */
-  readonly #file: string | undefined;
+  #fileFound: { readonly file: string | undefined } | undefined;
 
   constructor(options: DevicesOptions) {
     this.#options = options;
-    this.#file = calibrationFile(options.workers);
   }
 
   /** The thread of a tensor backend; it starts with its first call. */
@@ -87,7 +85,7 @@ export class Devices {
   } {
     const refused: Record<string, string> = {};
     const devices: Device[] = [];
-    if (this.#file === undefined || this.#installedOnes().size === 0) return { devices, refused };
+    if (this.#installedOnes().size === 0 || this.#file === undefined) return { devices, refused };
     const calibration = this.#load();
     for (const [name, versions] of this.#installedOnes()) {
       const measured = calibration?.devices.find((device) => device.name === name && device.versions === versions);
@@ -105,7 +103,7 @@ export class Devices {
 
   /** True if a device is installed that `auto` may use, and has not been measured in these versions. */
   get unmeasured(): boolean {
-    return this.#file !== undefined && this.#missing().length > 0;
+    return this.#missing().length > 0 && this.#file !== undefined;
   }
 
   /** Measures the devices that need it, or all of them, and stores what was found. Calls that come meanwhile wait for the same. */
@@ -214,6 +212,12 @@ export class Devices {
       }),
     );
     return this.#installed;
+  }
+
+  /** Where rates are stored; undefined if measuring is off. Looked up once, when it is needed: most engines never do. */
+  get #file(): string | undefined {
+    this.#fileFound ??= { file: calibrationFile(this.#options.workers) };
+    return this.#fileFound.file;
   }
 
   #load(): Calibration | undefined {

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
-import { BYTES, type LeafBlock } from "./backends/memory.ts";
+import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
 import { isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
@@ -25,12 +25,12 @@ import {
   type TensorOptions,
 } from "./options.ts";
 import { PlanCache, type Prepared } from "./plans.ts";
-import { Preparer, resultShape, type Way } from "./prepare.ts";
+import { Preparer, type Way } from "./prepare.ts";
 import { isNaNError, PIECE_BYTES_MAX, type Problem, Problems, refuseNaNOf, refusesNaN } from "./problem.ts";
 import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { type Input, isDense, type Tensor } from "./reduce/input.ts";
-import { type Fitted, fit } from "./reduce/resolve.ts";
+import { type Fitted, fit, resultShape } from "./reduce/resolve.ts";
 import type { Levels } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
@@ -280,16 +280,9 @@ export class Engine {
             checkPlanRunOptions(runOptions);
             const { into, ...watched } = runOptions;
             return this.#admit(watched.signal, async () => {
-              const problem = problemOf(x, into);
-              const leaves = this.#wasm.heaps.leavesOf(problem.data);
-              leaves?.hold(); // as in run
-              try {
-                const all = { ...options, ...watched };
-                const way = { ...this.#way(all, false), decided };
-                return withInto(await this.#runProblem(problem, all, performance.now(), true, undefined, way), into);
-              } finally {
-                leaves?.release();
-              }
+              const all = { ...options, ...watched };
+              const way = { ...this.#way(all, false), decided };
+              return withInto(await this.#runProblem(problemOf(x, into), all, performance.now(), true, undefined, way), into);
             });
           },
         },
@@ -351,20 +344,29 @@ export class Engine {
     way: Way = this.#way(options, false),
   ): Promise<Result> {
     const placed = performance.now();
-    if (!known) await this.#measureFor(problem.fitted, way, options.signal);
-    const prepared = known ?? this.#prepare(problem, options, way, cached);
-    const planned = performance.now();
-    const leaves = this.#hold(prepared, problem.data);
+    const leaves = this.#wasm.heaps.leavesOf(problem.data);
+    leaves?.hold(); // before the first wait: freeing the tensor takes effect when the run is over
+    try {
+      if (!known) await this.#measureFor(problem.fitted, way, options.signal);
+      const prepared = known ?? this.#prepare(problem, options, way, cached);
+      return await this.#runPrepared(problem, prepared, options, [started, placed, performance.now()], cached);
+    } finally {
+      leaves?.release();
+    }
+  }
+
+  async #runPrepared(problem: Problem, prepared: Prepared, options: RunOptions, times: RunTimes, cached: boolean): Promise<Result> {
+    prepared.inFlight++;
     try {
       if (refusesNaN(problem) && prepared.plan.backend === "reference") await this.#inTurns(refuseNaNOf(problem), options.signal);
       const output = await prepared.executable.run(problem.data, options);
-      return this.#result(problem, prepared.plan, output, options, [started, placed, planned]);
+      return this.#result(problem, prepared.plan, output, options, times);
     } catch (error) {
       // A part names the NaN that it met first; the caller is told the first of all.
       if (isNaNError(error)) await this.#inTurns(refuseNaNOf(problem), options.signal);
       throw error;
     } finally {
-      this.#release(prepared, leaves, cached);
+      this.#release(prepared, cached);
     }
   }
 
@@ -372,7 +374,9 @@ export class Engine {
     const placed = performance.now();
     const prepared = known ?? this.#prepare(problem, options, this.#way(options, true), cached);
     const planned = performance.now();
-    const leaves = this.#hold(prepared, problem.data);
+    const leaves = this.#wasm.heaps.leavesOf(problem.data);
+    leaves?.hold();
+    prepared.inFlight++;
     try {
       if (refusesNaN(problem) && prepared.plan.backend !== "wasm") finish(refuseNaNOf(problem));
       if (!prepared.executable.runSync) throw notSynchronous(prepared.plan.backend);
@@ -382,7 +386,8 @@ export class Engine {
       if (isNaNError(error)) finish(refuseNaNOf(problem));
       throw error;
     } finally {
-      this.#release(prepared, leaves, cached);
+      leaves?.release();
+      this.#release(prepared, cached);
     }
   }
 
@@ -392,16 +397,8 @@ export class Engine {
     return dtypeOf(data) === undefined ? undefined : this.#wasm.heaps.leavesOf(data as TypedData);
   }
 
-  /** Says that a run uses a plan and reads leaves in engine memory. */
-  #hold(prepared: Prepared, data: TypedData): LeafBlock | undefined {
-    const leaves = this.#wasm.heaps.leavesOf(data);
-    leaves?.hold();
-    prepared.inFlight++;
-    return leaves;
-  }
-
-  #release(prepared: Prepared, leaves: LeafBlock | undefined, cached: boolean): void {
-    leaves?.release();
+  /** Ends a run's use of a plan. */
+  #release(prepared: Prepared, cached: boolean): void {
     prepared.inFlight--;
     if (!cached) prepared.executable.close();
   }
@@ -500,13 +497,7 @@ export class Engine {
     return this.#devices.calibration!;
   }
 
-  #result(
-    problem: Problem,
-    plan: PlanData,
-    output: RunOutput,
-    options: RunOptions,
-    [started, placed, planned]: readonly [number, number, number],
-  ): Result {
+  #result(problem: Problem, plan: PlanData, output: RunOutput, options: RunOptions, [started, placed, planned]: RunTimes): Result {
     const reduced = performance.now();
     const { fitted, data } = problem;
     const outermost = output.levels.at(-1)!;
@@ -536,16 +527,15 @@ export class Engine {
   }
 }
 
-function freedTensor(): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the tensor was freed", { fix: "Upload a tensor before it is freed" });
-}
-
 function notSynchronous(backend: string): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_BACKEND", `backend "${backend}" has no synchronous way to run`, {
     given: backend,
     fix: 'Use run(), or backend "wasm"',
   });
 }
+
+/** When a run was asked for, its input read, its plan found. */
+type RunTimes = readonly [number, number, number];
 
 interface Asked {
   readonly chain: Chain;

@@ -147,11 +147,6 @@ function placed(task: Task): Placed {
   return { fitted, dtype, bytesPerLeaf: BYTES[dtype], placement: placementOf(task), keep };
 }
 
-/** The shape of a chain's values. */
-export function resultShape({ tree, outputs }: Fitted): readonly number[] {
-  return outputs === undefined ? tree.frames : [...tree.frames, outputs];
-}
-
 function referenceExecutable(fitted: Fitted, keep: readonly boolean[]): Executable {
   const runSync = (data: TypedData): RunOutput => {
     const started = performance.now();

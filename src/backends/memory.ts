@@ -231,10 +231,7 @@ export class Heaps {
         const { at, bytes } = other.block;
         if (at <= view.byteOffset && view.byteOffset <= at + bytes) leaves = other;
       }
-    if (leaves === undefined)
-      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the tensor was freed", {
-        fix: "Free a tensor after the last run and the last look at its leaves",
-      });
+    if (leaves === undefined) throw freedTensor();
     return leaves;
   }
 
@@ -279,4 +276,11 @@ export class Heaps {
 /** What a block of `bytes` takes: the slack behind it, too, up to the next cache line. */
 function sizeOf(bytes: number): number {
   return Math.ceil((bytes + SLACK) / ALIGN) * ALIGN;
+}
+
+/** The error of a tensor that is used after it was freed. */
+export function freedTensor(): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the tensor was freed", {
+    fix: "Free a tensor after the last run and the last look at its leaves",
+  });
 }

@@ -149,53 +149,52 @@ class Resident implements Operand {
   }
 }
 
-class Foreign implements Operand {
+/** An array of which a piece at a time is copied. */
+abstract class Copied implements Operand {
   readonly dtype: Dtype;
-  readonly #values: TypedData;
-  readonly #piece: Piece;
-  readonly #view: TypedData;
+  protected readonly values: TypedData;
+  protected readonly view: TypedData;
+  /** Where the piece lies. */
+  protected readonly there: number;
 
   constructor(values: TypedData, dtype: Dtype, piece: Piece) {
-    this.#values = values;
+    this.values = values;
     this.dtype = dtype;
-    this.#piece = piece;
-    this.#view = piece.view(dtype);
+    this.view = piece.view(dtype);
+    this.there = piece.at;
   }
 
+  abstract at(first: number, count: number): number;
+  abstract window(first: number, rows: number, columns: number, stride: number): { readonly at: number; readonly stride: number };
+}
+
+class Foreign extends Copied {
   at(first: number, count: number): number {
-    this.#view.set(this.#values.subarray(first, first + count));
-    return this.#piece.at;
+    this.view.set(this.values.subarray(first, first + count));
+    return this.there;
   }
 
   window(first: number, rows: number, columns: number, stride: number): { readonly at: number; readonly stride: number } {
     if (columns === stride) return { at: this.at(first, rows * columns), stride };
     for (let row = 0, from = first; row < rows; row++, from += stride)
-      this.#view.set(this.#values.subarray(from, from + columns), row * columns);
-    return { at: this.#piece.at, stride: columns };
+      this.view.set(this.values.subarray(from, from + columns), row * columns);
+    return { at: this.there, stride: columns };
   }
 }
 
-class Transposed implements Operand {
-  readonly dtype: Dtype;
-  readonly #values: TypedData;
-  readonly #piece: Piece;
-  readonly #view: TypedData;
+class Transposed extends Copied {
   readonly #rows: number;
   readonly #columns: number;
 
   constructor(values: TypedData, dtype: Dtype, piece: Piece, rows: number, columns: number) {
-    this.#values = values;
-    this.dtype = dtype;
-    this.#piece = piece;
-    this.#view = piece.view(dtype);
+    super(values, dtype, piece);
     this.#rows = rows;
     this.#columns = columns;
   }
 
   /** `first` starts a column. */
   at(first: number, count: number): number {
-    const values = this.#values;
-    const view = this.#view;
+    const { values, view } = this;
     const rows = this.#rows;
     const columns = this.#columns;
     let column = first / rows;
@@ -203,7 +202,7 @@ class Transposed implements Operand {
       let from = Math.floor(column / columns) * rows * columns + (column % columns);
       for (const end = Math.min(count, i + rows); i < end; i++, from += columns) view[i] = values[from]!;
     }
-    return this.#piece.at;
+    return this.there;
   }
 
   window(): never {
@@ -211,30 +210,22 @@ class Transposed implements Operand {
   }
 }
 
-class Gathered implements Operand {
-  readonly dtype: Dtype;
-  readonly #values: TypedData;
-  readonly #piece: Piece;
-  readonly #view: TypedData;
+class Gathered extends Copied {
   readonly #width: number;
   readonly #order: Uint32Array;
 
   constructor(values: TypedData, dtype: Dtype, piece: Piece, width: number, order: Uint32Array) {
-    this.#values = values;
-    this.dtype = dtype;
-    this.#piece = piece;
-    this.#view = piece.view(dtype);
+    super(values, dtype, piece);
     this.#width = width;
     this.#order = order;
   }
 
   /** Rows of one value. */
   at(first: number, count: number): number {
-    const values = this.#values;
-    const view = this.#view;
+    const { values, view } = this;
     const order = this.#order;
     for (let i = 0; i < count; i++) view[i] = values[order[first + i]!]!;
-    return this.#piece.at;
+    return this.there;
   }
 
   window(first: number, rows: number, columns: number): { readonly at: number; readonly stride: number } {
@@ -243,8 +234,8 @@ class Gathered implements Operand {
     let next = (first - column) / width;
     for (let row = 0; row < rows; row++, next++) {
       const from = this.#order[next]! * width + column;
-      this.#view.set(this.#values.subarray(from, from + columns), row * columns);
+      this.view.set(this.values.subarray(from, from + columns), row * columns);
     }
-    return { at: this.#piece.at, stride: columns };
+    return { at: this.there, stride: columns };
   }
 }

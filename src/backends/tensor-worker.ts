@@ -44,11 +44,8 @@ async function answer(request: Exclude<Request, { kind: "end" }>): Promise<void>
         const { sizes, copy } = request;
         const resident = copy === undefined ? undefined : copies.get(copy)!;
         const data = resident ? await resident.leaves() : request.data;
-        if (resident && sizing) {
-          const bounds = boundOfSizes(sizing, rowSizes(sizing, data), data) ?? errorBound(fitted, data, backend.arithmetic);
-          return reply({ id, result: bounds }, [bounds]);
-        }
-        const bounds = (sizing && sizes && boundOfSizes(sizing, sizes, data)) ?? errorBound(fitted, data, backend.arithmetic);
+        const rows = resident && sizing ? rowSizes(sizing, data) : sizes;
+        const bounds = (sizing && rows && boundOfSizes(sizing, rows, data)) ?? errorBound(fitted, data, backend.arithmetic);
         return reply({ id, result: bounds }, [bounds]);
       }
       case "run": {

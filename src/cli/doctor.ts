@@ -1,6 +1,5 @@
 /** `fourfold doctor`: what works on this machine, each thing tried and not guessed, and the command that gets what is absent. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { FourfoldError } from "../errors.ts";
@@ -9,6 +8,7 @@ import { type Calibration, createEngine, type Measured } from "../index.ts";
 import { readArgs } from "./args.ts";
 import { EXIT } from "./failure.ts";
 import { bitsOf } from "./formats.ts";
+import { installed } from "./packages.ts";
 import { type Finding, fixOf, messageOf, tried, tryInChild } from "./trial.ts";
 import { missingForAdapter } from "./webgpu.ts";
 
@@ -118,7 +118,7 @@ async function gpu(): Promise<Finding> {
 
 /** Tries DuckDB on a spec of one row: its native part can be missing while its package is there. */
 async function duckdb(): Promise<Finding> {
-  const version = versionOf("@duckdb/node-api");
+  const version = installed("@duckdb/node-api")?.version;
   const told = version === undefined ? {} : { version };
   let folder: string | undefined;
   try {
@@ -142,15 +142,6 @@ async function duckdb(): Promise<Finding> {
     };
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function versionOf(name: string): string | undefined {
-  try {
-    const require = createRequire(import.meta.url);
-    return (require(`${name}/package.json`) as { version: string }).version;
-  } catch {
-    return undefined;
   }
 }
 

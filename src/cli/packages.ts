@@ -92,7 +92,8 @@ export async function install(wanted: readonly Wanted[], { signal, shown }: Inst
   });
 }
 
-function installed(name: string): { readonly folder: string; readonly version: string } | undefined {
+/** Where a package lies, and its version; undefined if it is not there. */
+export function installed(name: string): { readonly folder: string; readonly version: string } | undefined {
   let file: string;
   try {
     file = createRequire(import.meta.url).resolve(`${name}/package.json`);

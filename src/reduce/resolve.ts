@@ -40,6 +40,11 @@ export interface Fitted {
   readonly outputs: number | undefined;
 }
 
+/** The shape of a chain's values: that of the frames, with the outputs of a weight matrix as the last axis. */
+export function resultShape({ tree, outputs }: Fitted): readonly number[] {
+  return outputs === undefined ? tree.frames : [...tree.frames, outputs];
+}
+
 /** A built-in level's way of summing (clauses 2, 3, 6, 11). */
 export interface SumRules {
   readonly sums: "lanes" | "exact";

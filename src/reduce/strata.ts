@@ -38,8 +38,8 @@ export function unitStart(stratum: Pick<Stratum, "extent" | "offsets">, unit: nu
   return stratum.offsets === undefined ? unit * stratum.extent! : stratum.offsets[unit]!;
 }
 
-/** How many values of stratum `from` (−1: leaves) lie before a unit of stratum `at`. */
-export function valuesBefore(strata: readonly Stratum[], from: number, at: number, unit: number): number {
+/** How many values of stratum `from` (−1: leaves) lie before a unit of stratum `at`. The levels of a chain serve, too. */
+export function valuesBefore(strata: readonly Pick<Stratum, "extent" | "offsets">[], from: number, at: number, unit: number): number {
   let position = unit;
   for (let s = at; s > from; s--) position = unitStart(strata[s]!, position);
   return position;

@@ -28,7 +28,7 @@ export function partitionBySize(units: number, workMax: number, before: (unit: n
 }
 
 /** The first unit u with before(u) ≥ work, or units + 1. */
-function firstAtLeast(units: number, before: (unit: number) => number, work: number): number {
+export function firstAtLeast(units: number, before: (unit: number) => number, work: number): number {
   let low = 0;
   let high = units + 1;
   while (low < high) {

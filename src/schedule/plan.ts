@@ -2,7 +2,7 @@
  * WHERE a chain runs: which strata are computed in one pass, cut into which parts, on the caller or on workers.
  * A plan is a plain value made once from sizes; making one reads no data, no clock and no device.
  */
-import { builtIn, type Fitted } from "../reduce/resolve.ts";
+import { builtIn, type Fitted, resultShape } from "../reduce/resolve.ts";
 import { type Stratum, strataOf, valuesBefore } from "../reduce/strata.ts";
 import type { Accuracy, Dtype, NanPolicy } from "../types.ts";
 import { type Candidate, type Choice, HOME, inMs } from "./choose.ts";
@@ -126,7 +126,7 @@ export function planFor(
   workers: number,
   choice?: Pick<Choice, "reason" | "predictedMs" | "candidates">,
 ): PlanData {
-  const { tree, accuracy, nan, outputs } = fitted;
+  const { tree, accuracy, nan } = fitted;
   return makePlan({
     backend,
     reason: choice?.reason ?? "",
@@ -138,7 +138,7 @@ export function planFor(
     dtype,
     bytesPerLeaf,
     leaves: tree.leaves,
-    shape: outputs === undefined ? tree.frames : [...tree.frames, outputs],
+    shape: resultShape(fitted),
     levels: fitted.levels.map((level) => ({
       name: level.name,
       reduction: level.reduction.name,

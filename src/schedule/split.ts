@@ -3,7 +3,9 @@
  * of its own; the levels above, if any, are reduced from what the devices give back. Pure: it decides neither shares nor devices.
  */
 import type { Fitted, FittedLevel, FittedWeights } from "../reduce/resolve.ts";
+import { valuesBefore } from "../reduce/strata.ts";
 import { childStart, type Tree, type TreeLevel } from "../reduce/tree.ts";
+import { firstAtLeast } from "./partition.ts";
 
 /** One device's piece. Its leaves are `first` … `last − 1` of the input. */
 export interface Piece {
@@ -42,7 +44,7 @@ export function split(fitted: Fitted, shares: Readonly<Record<string, number>>):
 export function deal(fitted: Fitted, shares: Readonly<Record<string, number>>): Record<string, number> {
   const level = cutLevel(fitted);
   const { leaves } = fitted.tree;
-  const before = (node: number): number => leavesBefore(fitted, level, node);
+  const before = (node: number): number => valuesBefore(fitted.levels, -1, level, node);
   return Object.fromEntries(
     cuts(fitted, level, shares).map(({ device, from, to }) => [device, (before(to) - before(from)) / Math.max(1, leaves)]),
   );
@@ -51,10 +53,9 @@ export function deal(fitted: Fitted, shares: Readonly<Record<string, number>>): 
 /** The nodes of a level for each device: cut where the leaves before come nearest to what the shares say. */
 function cuts(fitted: Fitted, level: number, shares: Readonly<Record<string, number>>): { device: string; from: number; to: number }[] {
   const { nodes } = fitted.levels[level]!;
-  const before = (node: number): number => leavesBefore(fitted, level, node);
+  const before = (node: number): number => valuesBefore(fitted.levels, -1, level, node);
   // Where there is no leaf, nodes count.
-  const whole = before(nodes);
-  const work = whole > 0 ? before : (node: number): number => node;
+  const work = fitted.tree.leaves > 0 ? before : (node: number): number => node;
   const total = work(nodes);
   const found: { device: string; from: number; to: number }[] = [];
   const entries = Object.entries(shares);
@@ -71,20 +72,8 @@ function cuts(fitted: Fitted, level: number, shares: Readonly<Record<string, num
 
 /** The node u with work(u) nearest to `wanted`. */
 function nearest(nodes: number, work: (node: number) => number, wanted: number): number {
-  let low = 0;
-  let high = nodes;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (work(middle) < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && wanted - work(low - 1) < work(low) - wanted ? low - 1 : low;
-}
-
-function leavesBefore({ levels }: Fitted, level: number, node: number): number {
-  let position = node;
-  for (let i = level; i >= 0; i--) position = childStart(levels[i]!, position);
-  return position;
+  const above = Math.min(nodes, firstAtLeast(nodes, work, wanted));
+  return above > 0 && wanted - work(above - 1) < work(above) - wanted ? above - 1 : above;
 }
 
 /** The outermost level with nodes enough, or the frames, where a level above the cut could not go without what its pieces leave out. */
