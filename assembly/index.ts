@@ -10,6 +10,7 @@
  *
  * Kernels may read up to 16 bytes past the end of a row and of its weights; what lies there never matters.
  */
+import { accumulate, accumulateProducts } from "./accumulator";
 import { CountSkip, Dot, ExactSum, ExactSumSkip, ExactWeightSkip, ExactWeightedSum, ExactWeightedSumSkip, Max, MaxSkip, Min, MinSkip, Moments, MomentsSkip, Product, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip } from "./children";
 import { columnExtremes, columnSums, foldColumns, widen } from "./columns";
 import { firstNaN } from "./extremes";
@@ -159,6 +160,12 @@ export function momentsChunks_i32(x: usize, n: u32, skip: u32, out: usize): void
 export function momentsChunks_i16(x: usize, n: u32, skip: u32, out: usize): void { momentsChunks<i16>(x, n, skip, out); }
 export function momentsChunks_i8(x: usize, n: u32, skip: u32, out: usize): void { momentsChunks<i8>(x, n, skip, out); }
 export function momentsChunks_u8(x: usize, n: u32, skip: u32, out: usize): void { momentsChunks<u8>(x, n, skip, out); }
+
+// Terms into a sum that outlives the call: 136 chunks and three counts, all i64 (accumulator.ts).
+export function accumulate_f32(x: usize, n: u32, sum: usize): void { accumulate<f32>(x, n, sum); }
+export function accumulate_f64(x: usize, n: u32, sum: usize): void { accumulate<f64>(x, n, sum); }
+export function accumulateProducts_f32(x: usize, w: usize, n: u32, sum: usize): void { accumulateProducts<f32>(x, w, n, sum); }
+export function accumulateProducts_f64(x: usize, w: usize, n: u32, sum: usize): void { accumulateProducts<f64>(x, w, n, sum); }
 
 // The index of the first NaN, or −1.
 export function firstNaN_f32(x: usize, n: u32): i32 { return firstNaN<f32>(x, n); }

@@ -7,7 +7,8 @@
  * As in stage 1 of exact.ts: double-double in two lanes, with an account of whether anything was lost.
  */
 import { MomentsSkip } from "./children";
-import { CHUNKS_BYTES, addNumber, addProduct, clear, isNarrow, oneOfEach, productError, sumError, swapLanes } from "./exact";
+import { CHUNKS_BYTES, addNumber, addProduct, clear } from "./accumulator";
+import { isNarrow, oneOfEach, productError, sumError, swapLanes } from "./exact";
 import { countNumbers } from "./extremes";
 
 /** Bytes of one row's moments. */

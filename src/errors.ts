@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_SHAPE: "the shape does not fit the data or the chain",
   ERR_FOURFOLD_SOURCE: "a source is missing or cannot be read",
   ERR_FOURFOLD_SPEC: "the spec is not valid",
+  ERR_FOURFOLD_STATE: "a state is damaged, of another make, or does not fit the one it is merged with",
   ERR_FOURFOLD_WEIGHTS: "weights do not fit their level",
   ERR_FOURFOLD_WORKER: "a worker failed again and again",
 } as const;

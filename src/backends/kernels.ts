@@ -214,7 +214,7 @@ export class Kernels {
     const sumAt = (of: number): ExactSum => {
       const chunks = new BigInt64Array(buffer, scratch + 16 + 8 * CHUNKS * of, CHUNKS);
       const m = chunks.reduceRight((total, chunk) => (total << 32n) + chunk, 0n);
-      return ExactSum.from(m, CHUNK_LOWEST, notFinite !== 0);
+      return ExactSum.from({ m, exponent: CHUNK_LOWEST, nan: notFinite!, positiveInfinity: 0, negativeInfinity: 0, items: kept! });
     };
     return { n: kept!, sum: sumAt(0), squares: sumAt(1) };
   }

@@ -54,40 +54,72 @@ export function canonical(x: number): number {
   return x === x ? x : Number.NaN;
 }
 
-/** The exact sum of float64 values and products; `value()` rounds it once. */
+/** What an exact sum holds (contract clause 15): sign · M · 2^exponent with M odd (0: M = 0, exponent 0), and signed counts. */
+export interface ExactParts {
+  /** Odd, or 0; negative for a negative sum. */
+  readonly m: bigint;
+  readonly exponent: number;
+  readonly nan: number;
+  readonly positiveInfinity: number;
+  readonly negativeInfinity: number;
+  /** Terms added less terms subtracted. */
+  readonly items: number;
+}
+
+/**
+ * The exact sum of float64 values and products; `value()` rounds it once. Terms may be subtracted again, and sums merged,
+ * in any order: what is held afterwards is the same. Counts are exact up to 2^53.
+ */
 export class ExactSum {
   #m = 0n;
   #e = 0;
   #nan = 0;
   #positive = 0;
   #negative = 0;
+  #items = 0;
 
-  /** The sum m·2^e; with `wild`, as if a NaN had been added. */
-  static from(m: bigint, e: number, wild: boolean): ExactSum {
+  /** The sum that holds these parts. */
+  static from({ m, exponent, nan, positiveInfinity, negativeInfinity, items }: ExactParts): ExactSum {
     const sum = new ExactSum();
-    sum.#addScaled(m, e);
-    if (wild) sum.#nan++;
+    sum.#addScaled(m, exponent);
+    sum.#nan = nan;
+    sum.#positive = positiveInfinity;
+    sum.#negative = negativeInfinity;
+    sum.#items = items;
     return sum;
   }
 
   /** Adds x. */
   add(x: number): void {
-    if (Number.isFinite(x)) {
-      const { mantissa, exponent } = decompose(x);
-      this.#addScaled(mantissa, exponent);
-    } else this.#addSpecial(x);
+    this.#add(x, 1);
+  }
+
+  /** Takes x out again. */
+  subtract(x: number): void {
+    this.#add(x, -1);
   }
 
   /** Adds the exact product w·x. A non-finite product is classified by IEEE: 0 × Infinity is NaN. */
   addProduct(w: number, x: number): void {
-    if (Number.isFinite(w) && Number.isFinite(x)) {
-      const a = decompose(w);
-      const b = decompose(x);
-      this.#addScaled(a.mantissa * b.mantissa, a.exponent + b.exponent);
-    } else this.#addSpecial(w * x);
+    this.#addProduct(w, x, 1);
   }
 
-  /** The sum, rounded to nearest even. NaN if any NaN or both infinities were added, else that infinity. */
+  /** Takes w·x out again. */
+  subtractProduct(w: number, x: number): void {
+    this.#addProduct(w, x, -1);
+  }
+
+  /** Adds all that another sum holds. Commutative and associative. */
+  merge(other: ExactSum): void {
+    this.#merge(other, 1);
+  }
+
+  /** Takes out all that another sum holds. */
+  unmerge(other: ExactSum): void {
+    this.#merge(other, -1);
+  }
+
+  /** The sum, rounded to nearest even. NaN if any NaN or both infinities are counted, else that infinity (clause 8). */
   value(): number {
     const special = this.special();
     return special === undefined ? roundRatio(this.#m, 1n, this.#e) : special;
@@ -95,14 +127,58 @@ export class ExactSum {
 
   /** NaN or an infinity if the sum is one, else undefined. */
   special(): number | undefined {
-    if (this.#nan > 0 || (this.#positive > 0 && this.#negative > 0)) return Number.NaN;
-    if (this.#positive > 0) return Number.POSITIVE_INFINITY;
-    return this.#negative > 0 ? Number.NEGATIVE_INFINITY : undefined;
+    if (this.#nan !== 0 || (this.#positive !== 0 && this.#negative !== 0)) return Number.NaN;
+    if (this.#positive !== 0) return Number.POSITIVE_INFINITY;
+    return this.#negative !== 0 ? Number.NEGATIVE_INFINITY : undefined;
+  }
+
+  /** Terms added less terms subtracted. */
+  get items(): number {
+    return this.#items;
   }
 
   /** The finite part as an integer M and an exponent e, the sum being M·2^e. */
   scaled(): { m: bigint; e: number } {
     return { m: this.#m, e: this.#e };
+  }
+
+  /** What it holds, in the one form that equal sums share. */
+  parts(): ExactParts {
+    const zeros = trailingZeros(this.#m);
+    return {
+      m: this.#m >> BigInt(zeros),
+      exponent: this.#m === 0n ? 0 : this.#e + zeros,
+      nan: this.#nan,
+      positiveInfinity: this.#positive,
+      negativeInfinity: this.#negative,
+      items: this.#items,
+    };
+  }
+
+  #add(x: number, sign: 1 | -1): void {
+    this.#items += sign;
+    if (Number.isFinite(x)) {
+      const { mantissa, exponent } = decompose(x);
+      this.#addScaled(sign < 0 ? -mantissa : mantissa, exponent);
+    } else this.#addSpecial(x, sign);
+  }
+
+  #addProduct(w: number, x: number, sign: 1 | -1): void {
+    this.#items += sign;
+    if (Number.isFinite(w) && Number.isFinite(x)) {
+      const a = decompose(sign < 0 ? -w : w);
+      const b = decompose(x);
+      this.#addScaled(a.mantissa * b.mantissa, a.exponent + b.exponent);
+    } else this.#addSpecial(w * x, sign);
+  }
+
+  #merge(other: ExactSum, sign: 1 | -1): void {
+    const { m, e } = other.scaled();
+    this.#addScaled(sign < 0 ? -m : m, e);
+    this.#nan += sign * other.#nan;
+    this.#positive += sign * other.#positive;
+    this.#negative += sign * other.#negative;
+    this.#items += sign * other.#items;
   }
 
   #addScaled(m: bigint, e: number): void {
@@ -117,11 +193,21 @@ export class ExactSum {
     }
   }
 
-  #addSpecial(x: number): void {
-    if (x > 0) this.#positive++;
-    else if (x < 0) this.#negative++;
-    else this.#nan++;
+  #addSpecial(x: number, sign: 1 | -1): void {
+    if (x > 0) this.#positive += sign;
+    else if (x < 0) this.#negative += sign;
+    else this.#nan += sign;
   }
+}
+
+/** Zero bits below the lowest set bit; 0 for zero. */
+function trailingZeros(m: bigint): number {
+  if (m === 0n) return 0;
+  let zeros = 0;
+  let rest = m;
+  for (; (rest & 0xffffffffffffffffn) === 0n; rest >>= 64n) zeros += 64;
+  const word = BigInt.asUintN(64, rest & -rest);
+  return zeros + bitLength(word) - 1;
 }
 
 /**
