@@ -33,8 +33,8 @@ export interface ExactState {
 export type ExactKind = Exclude<BuiltIn, "min" | "max">;
 
 /** A new state, without children. */
-export function exactState(rules: StateRules & { readonly kind: ExactKind }): ExactSumsState {
-  return new ExactSumsState(rules);
+export function exactState(rules: StateRules & { readonly kind: ExactKind }): NodeState {
+  return new NodeState(rules);
 }
 
 /** True for the reductions whose states can give children back. */
@@ -43,7 +43,7 @@ export function isExactKind(kind: BuiltIn): kind is ExactKind {
 }
 
 /** Exact sums: which ones, the reduction says. */
-export class ExactSumsState implements ExactState {
+export class NodeState implements ExactState {
   readonly #rules: StateRules;
   /** Σ x or Σ w·x; its items are the children. */
   readonly main: ExactSum = new ExactSum();
@@ -63,7 +63,7 @@ export class ExactSumsState implements ExactState {
     this.#change(x, w, "subtract", "subtractProduct");
   }
 
-  merge(other: ExactSumsState): void {
+  merge(other: NodeState): void {
     this.main.merge(other.main);
     if (other.second) this.second!.merge(other.second);
   }
