@@ -38,7 +38,7 @@ const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 1500);
 const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 300);
 
 /** For the tests whose length these set. */
-const LONG = { timeout: 600_000 };
+const LONG = { timeout: 600_000 + 20 * CHAINS };
 
 /** Their names in TensorFlow.js. */
 const OWN = { tensorflow: "tensorflow", webgpu: "webgpu", "tfjs-cpu": "cpu", "tfjs-wasm": "wasm" } as const;

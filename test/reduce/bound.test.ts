@@ -21,6 +21,12 @@ import { type Case, randomCase, randomFrom, valuesOf } from "./cases.ts";
 import { compare, distance, real, realChain, round } from "./real.ts";
 import { type Habits, simulate } from "./simulated.ts";
 
+/** Random chains for each kind of arithmetic. */
+const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 4000);
+
+/** For the tests whose length this sets. */
+const LONG = { timeout: 60_000 + 20 * CHAINS };
+
 function dense(
   levels: readonly Reduction[],
   shape: readonly number[],
@@ -64,14 +70,14 @@ describe("the bound holds", () => {
     ["exact sums and real quotients", "exact"],
   ];
   for (const [title, accuracy] of contract)
-    test(`for the contract's arithmetic with ${title}, 4,000 random chains`, () => {
+    test(`for the contract's arithmetic with ${title}, random chains`, LONG, () => {
       const tally: Tally = { finite: 0, infinite: 0, broken: [] };
-      for (let seed = 0; seed < 4000; seed++) {
+      for (let seed = 0; seed < CHAINS; seed++) {
         const c = randomCase(seed, accuracy);
         check(tally, c, runReference(c.fitted, c.data).at(-1)!.values, CONTRACT_F64);
       }
       expect(tally.broken).toEqual([]);
-      expect(tally.finite).toBeGreaterThan(4000);
+      expect(tally.finite).toBeGreaterThan(CHAINS);
       expect(tally.infinite).toBeLessThan(tally.finite / 50);
     });
 
@@ -82,17 +88,21 @@ describe("the bound holds", () => {
     { rounding: "faithful", flush: true, fused: false },
   ];
   for (const habits of devices)
-    test(`for float32 in any order: ${habits.rounding} rounding, ${habits.flush ? "flushed" : "gradual"} underflow, ${habits.fused ? "fused" : "rounded"} products, 3,000 random chains`, () => {
-      const arithmetic = habits.rounding === "nearest" ? TENSOR_F32 : { ...TENSOR_F32, unit: 2 ** -23 };
-      const tally: Tally = { finite: 0, infinite: 0, broken: [] };
-      for (let seed = 0; seed < 3000; seed++) {
-        const c = randomCase(seed);
-        check(tally, c, simulate(c.fitted, c.data, habits, randomFrom(seed)), arithmetic);
-      }
-      expect(tally.broken).toEqual([]);
-      expect(tally.finite).toBeGreaterThan(3000);
-      expect(tally.infinite).toBeLessThan(tally.finite / 10);
-    });
+    test(
+      `for float32 in any order: ${habits.rounding} rounding, ${habits.flush ? "flushed" : "gradual"} underflow, ${habits.fused ? "fused" : "rounded"} products, random chains`,
+      LONG,
+      () => {
+        const arithmetic = habits.rounding === "nearest" ? TENSOR_F32 : { ...TENSOR_F32, unit: 2 ** -23 };
+        const tally: Tally = { finite: 0, infinite: 0, broken: [] };
+        for (let seed = 0; seed < CHAINS; seed++) {
+          const c = randomCase(seed);
+          check(tally, c, simulate(c.fitted, c.data, habits, randomFrom(seed)), arithmetic);
+        }
+        expect(tally.broken).toEqual([]);
+        expect(tally.finite).toBeGreaterThan(CHAINS);
+        expect(tally.infinite).toBeLessThan(tally.finite / 10);
+      },
+    );
 
   test("for lanes over several blocks of a long row", () => {
     for (const n of [15, 16, 17, 4095, 4096, 4097, 9000]) {

@@ -1,0 +1,74 @@
+// npm run soak [-- STAGE …]: the long versions of the tests of the numbers, hours of them, and what they found in test/soak.json,
+// with the date. Each stage runs test files with more cases; the files say what is compared with what.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const RESULTS = join(ROOT, "test/soak.json");
+
+/** No stage takes as long as this. */
+const SECONDS_MAX = 6 * 3600;
+
+const vitest = (cases, env, ...files) => ({ cases, env, files });
+
+const STAGES = {
+  "exact sums": vitest("1,000,000 against rational numbers", { FOURFOLD_RUNS: "1000000" }, "test/reduce/exact.oracle.test.ts"),
+  layouts: vitest("10,000 layouts of one input", { FOURFOLD_RUNS: "10000" }, "test/layouts.test.ts"),
+  windows: vitest("10,000,000 slides", { FOURFOLD_RUNS: "10000000" }, "test/reduce/window.test.ts"),
+  chains: vitest("20,000 chains against Python's fractions", { FOURFOLD_RUNS: "20000" }, "test/oracle.test.ts"),
+  bounds: vitest(
+    "100,000 adversarial chains on each kind of arithmetic",
+    { FOURFOLD_CHAINS: "100000" },
+    "test/reduce/bound.test.ts",
+    "test/reduce/sizes.test.ts",
+    "test/backends/tfjs-cpu.test.ts",
+    "test/backends/tfjs-wasm.test.ts",
+  ),
+};
+
+const chosen = process.argv.slice(2);
+const unknown = chosen.find((name) => !(name in STAGES));
+if (unknown !== undefined) {
+  console.error(`There is no stage "${unknown}". The stages are ${Object.keys(STAGES).join(", ")}.`);
+  process.exit(2);
+}
+
+const results = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, "utf8")) : {};
+for (const name of chosen.length > 0 ? chosen : Object.keys(STAGES)) {
+  console.log(`\n== ${name}: ${STAGES[name].cases}`);
+  results[name] = soak(STAGES[name]);
+  console.log(`== ${name}: ${results[name].passed} passed, ${results[name].failed} failed in ${results[name].seconds} s`);
+  writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
+  if (results[name].failed > 0) process.exitCode = 1;
+}
+
+function soak({ cases, env, files }) {
+  const folder = mkdtempSync(join(tmpdir(), "fourfold-soak-"));
+  const report = join(folder, "report.json");
+  const started = performance.now();
+  const timeout = `--testTimeout=${SECONDS_MAX * 1000}`;
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const { status } = spawnSync(process.execPath, [join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...files, timeout, ...reporters], {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...process.env, ...env, FOURFOLD_SOAK: "on" },
+    timeout: SECONDS_MAX * 1000,
+  });
+  const tests = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")).testResults.flatMap((file) => file.assertionResults) : [];
+  rmSync(folder, { recursive: true, force: true });
+  const passed = tests.filter((test) => test.status === "passed").length;
+  const failed = Math.max(tests.filter((test) => test.status === "failed").length, status === 0 && passed > 0 ? 0 : 1);
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    cpu: cpus()[0].model.trim(),
+    cases,
+    files,
+    passed,
+    failed,
+    seconds: Math.round((performance.now() - started) / 1000),
+  };
+}
