@@ -2,9 +2,7 @@
  * Random chains and the flights against test/oracle.py: the contract a second time, by another hand in another language, on Python's
  * `fractions`. What the two share is the text of the contract.
  */
-import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadSpec } from "../src/files/index.ts";
 import {
@@ -27,6 +25,7 @@ import {
 import { ROOT } from "./child.ts";
 import { hex } from "./failing.ts";
 import { query } from "./files/fixture.ts";
+import { ask, type Question } from "./oracle.ts";
 import { type Random, random } from "./random.ts";
 
 const CASES = Number(process.env["FOURFOLD_RUNS"] ?? 300);
@@ -37,36 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-/** Answers of the oracle, in the order of the questions. */
-async function ask(questions: readonly unknown[]): Promise<unknown[]> {
-  const python = spawn("python3", [join(ROOT, "test/oracle.py")], { stdio: ["pipe", "pipe", "inherit"] });
-  const ended = new Promise<void>((resolve, reject) => {
-    python.on("error", (cause) => reject(new Error("this test asks Python 3 for its own answer: install python3", { cause })));
-    python.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`oracle.py ended with ${code}`))));
-  });
-  ended.catch(() => undefined); // awaited below
-  python.stdin.on("error", () => undefined); // the exit says it
-  python.stdin.end(questions.map((question) => `${JSON.stringify(question)}\n`).join(""));
-  const answers: unknown[] = [];
-  for await (const line of createInterface({ input: python.stdout })) answers.push(JSON.parse(line));
-  await ended;
-  return answers;
-}
-
 const KINDS = { sum, mean, min, max, count, variance, weightedSum, weightedMean };
-
-interface Question {
-  readonly levels: readonly {
-    readonly kind: string;
-    readonly ddof: number;
-    readonly offsets: readonly number[];
-    readonly weights: readonly string[] | "count" | null;
-  }[];
-  readonly leaves: readonly string[];
-  readonly form: "rows" | "records";
-  readonly nan: "propagate" | "skip";
-  readonly accuracy: "reproducible" | "exact";
-}
 
 interface Case {
   readonly reductions: readonly Reduction[];
