@@ -31,6 +31,7 @@ export {
 export type { LevelView, Node } from "./reduce/result.ts";
 export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
 export type { NumberList, WeightsInput } from "./reduce/weights.ts";
+export { type SlidingWindow, type SlidingWindowOptions, slidingWindow } from "./reduce/window.ts";
 export type { Result, RunStep } from "./result.ts";
 export type { Candidate } from "./schedule/choose.ts";
 export type { Device, Rates } from "./schedule/cost.ts";
