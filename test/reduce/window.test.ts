@@ -160,6 +160,13 @@ describe("the drift of float64", () => {
     );
   });
 
+  test("a rolling mean is right where pandas-dev/pandas#61071 found one 22 times too large", () => {
+    const values = [-3.333333e-1, 0, 1e15, -4.874588e14, 6.103516e-5, 0, 1.1, 0, 0, -8.581237e14, 0, 1e15, 0, 0, 0, 0, 0, -5.96e-3, 0, 0];
+    const window = slidingWindow(mean(), { countMax: 8 });
+    for (const x of values) window.push(x);
+    expect(window.value()).toBe(-5.96e-3 / 8);
+  });
+
   test("an overflow that ends gives the numbers back", () => {
     const window = slidingWindow(mean(), { countMax: 2 });
     const seen = [1e308, 1e308, 1e308, -1e308, 4].map((x) => {
