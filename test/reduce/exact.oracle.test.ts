@@ -2,8 +2,6 @@
  * Every way to make an exact sum against Python's integers (exact.py): terms and products, added and taken out, one by one and as
  * lists, merged in trees. Contract clauses 3, 8, 9 (the value) and 15 (the one form).
  */
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { dotOf, sumOf } from "../../src/backends/accumulator.ts";
 import { exactSum } from "../../src/exact-sum.ts";
@@ -11,42 +9,14 @@ import { ByteWriter } from "../../src/reduce/bytes.ts";
 import { writeExact } from "../../src/reduce/encode.ts";
 import { ExactSum } from "../../src/reduce/exact.ts";
 import { ExactSums } from "../../src/reduce/sums.ts";
-import { ROOT } from "../child.ts";
-import { hex } from "../failing.ts";
 import { random } from "../random.ts";
-import { type Program, program, type Term } from "./numbers.ts";
+import { type Program, program } from "./numbers.ts";
+import { type Answer, ask, digits, isTerm, question } from "./oracle.ts";
 
 const CASES = Number(process.env["FOURFOLD_RUNS"] ?? 10_000);
 
 /** Cases that go to one Python process. */
 const BATCH = 10_000;
-
-const digits = (x: number): string => (x === x ? hex([x])[0]! : "nan");
-
-const isTerm = (what: Term | Program): what is Term => Array.isArray(what);
-
-/** What the oracle reads. */
-function question({ steps }: Program): unknown[] {
-  return steps.map(({ sign, what }) => (isTerm(what) ? [sign, ...what.map((x) => hex([x])[0])] : [sign, question(what)]));
-}
-
-/** What the oracle and every sum answer: the value's digits, M and e, and the counts. */
-type Answer = readonly [value: string, m: string, exponent: number, nan: number, positive: number, negative: number, items: number];
-
-function ask(programs: readonly Program[]): Answer[] {
-  const input = programs.map((each) => `${JSON.stringify(question(each))}\n`).join("");
-  const { stdout, stderr, error, status } = spawnSync("python3", [join(ROOT, "test/reduce/exact.py")], {
-    input,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  if (stderr) throw new Error(`the oracle failed with exit code ${status}: ${stderr}`);
-  if (error) throw new Error(`python3 is needed as the oracle of exact sums: ${error.message}. Install Python 3 and put it in PATH.`);
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Answer);
-}
 
 function answerOf(sum: ExactSum, value: number): Answer {
   const { m, exponent, nan, positiveInfinity, negativeInfinity, items } = sum.parts();
