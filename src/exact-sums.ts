@@ -18,7 +18,7 @@ const GROUPS_MAX = 2 ** 30;
 
 /**
  * Exact sums of groups 0 … groups − 1, each as `exactSum()` has it. A group takes 32 bytes while its sum is three float64 words,
- * which is so unless the sizes of its terms differ by some 2^100; then it grows by what it needs.
+ * which is so for terms of some 20 orders of magnitude; then it grows by what it needs.
  */
 export class ExactAccumulators {
   readonly #sums = new ExactSums();

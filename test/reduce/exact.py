@@ -17,9 +17,13 @@ def number(digits):
     return struct.unpack(">d", bytes.fromhex(digits))[0]
 
 
-def scaled(x):
-    n, d = x.as_integer_ratio()
-    return n * ((1 << 1074) // d)
+def scaled(factors):
+    """The product in units of 2^-SCALE."""
+    product, places = 1, 0
+    for x in factors:
+        n, d = x.as_integer_ratio()
+        product, places = product * n, places + d.bit_length() - 1
+    return product << (SCALE - places)
 
 
 def collect(steps, sign, total):
@@ -31,8 +35,7 @@ def collect(steps, sign, total):
         factors = [number(digits) for digits in step[1:]]
         total["items"] += s
         if all(map(math.isfinite, factors)):
-            w, x = factors if len(factors) == 2 else (1.0, factors[0])
-            total["sum"] += s * scaled(w) * scaled(x)
+            total["sum"] += s * scaled(factors)
         else:
             special = math.prod(factors)
             total["nan" if math.isnan(special) else "inf" if special > 0 else "-inf"] += s

@@ -64,7 +64,7 @@ export interface Program {
 /** A random way to a sum that is hard to round. */
 export function program(r: Random): Program {
   const kind = KINDS[r.pick(Object.keys(KINDS))]!;
-  const own = r.int(3) > 0 ? Array.from({ length: r.int(24) }, () => kind(r)) : r.pick(LISTS)(r);
+  const own = r.int(3) > 0 ? Array.from({ length: r.int(16) }, () => kind(r)) : r.pick(LISTS)(r);
   // Every other one comes back negated, with a little left over: what remains of much is little.
   const back = r.int(2) ? own.map((x) => -x) : [];
   const numbers = [...own, ...back, ...(back.length > 0 && r.int(2) ? [own[0]! * 2 ** -60] : [])];
