@@ -247,11 +247,15 @@ describe("what is refused", () => {
   });
 
   test("groups for which there is no memory", async () => {
-    vi.stubGlobal("Float64Array", () => {
-      throw new RangeError("Array buffer allocation failed");
-    });
+    class Full {
+      constructor() {
+        throw new RangeError("Array buffer allocation failed");
+      }
+    }
+    const sums = exactSums();
+    vi.stubGlobal("Float64Array", Full);
     try {
-      const error = await failing(() => two());
+      const error = await failing(() => sums.grow(2));
       expect([error.code, error.message]).toEqual(["ERR_FOURFOLD_MEMORY", expect.stringContaining("no room for 2 groups of 32 bytes")]);
     } finally {
       vi.unstubAllGlobals();
