@@ -8,6 +8,8 @@ export {
   type Plan,
 } from "./engine.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, FourfoldError } from "./errors.ts";
+export { type ExactAccumulator, type ExactSumOptions, exactSum } from "./exact-sum.ts";
+export { type ExactAccumulators, type ExactSumsOptions, exactSums, type GroupList } from "./exact-sums.ts";
 export type { Job, JobReadOptions } from "./job.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";

@@ -89,6 +89,14 @@ export class ExactSum {
     return sum;
   }
 
+  /** The sum of the terms, which stand for `items` items. */
+  static of(terms: readonly number[], items: number): ExactSum {
+    const sum = new ExactSum();
+    for (const x of terms) sum.add(x);
+    sum.#items = items;
+    return sum;
+  }
+
   /** Adds x. */
   add(x: number): void {
     this.#add(x, 1);
@@ -135,6 +143,11 @@ export class ExactSum {
   /** Terms added less terms subtracted. */
   get items(): number {
     return this.#items;
+  }
+
+  /** Whether it holds nothing but items: a finite part of 0, and no NaN or infinity counted. */
+  get isZero(): boolean {
+    return this.#m === 0n && this.special() === undefined;
   }
 
   /** The finite part as an integer M and an exponent e, the sum being M·2^e. */

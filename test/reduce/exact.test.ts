@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ExactSum, exactQuotient, exactVariance, roundRatio } from "../../src/reduce/exact.ts";
-import { type Random, random } from "../random.ts";
+import { random } from "../random.ts";
+import { KINDS } from "./numbers.ts";
 
 /**
  * The oracle: Python's integers and fractions, rounded by int / int, which CPython defines as correctly rounded. It shares nothing
@@ -82,24 +83,6 @@ function ours({ what, x, w, ddof }: Job): number {
 }
 
 const { NaN: nan, POSITIVE_INFINITY: inf, MAX_VALUE: max, MIN_VALUE: min } = Number;
-
-/** Numbers of several kinds. */
-const KINDS: Readonly<Record<string, (r: Random) => number>> = {
-  plain: (r) => (r.next() - 0.5) * 100,
-  "the full range": (r) => (r.next() - 0.5) * 2 ** (r.int(2090) - 1070),
-  "near each other": (r) => 1e15 + r.int(7) / 8,
-  ties: (r) => r.pick([1, -1, 2, 2 ** -53, -(2 ** -53), 2 ** -54, 2 ** -106]),
-  subnormal: (r) => (r.int(9) - 4) * min,
-  "small beside subnormal": (r) => r.pick([1, -1, 3]) * 2 ** (-1010 - r.int(64)),
-  huge: (r) => r.pick([max, -max, max / 2, 2 ** 970, -(2 ** 970)]),
-  powers: (r) => r.pick([1, -1]) * 2 ** (r.int(80) - 40),
-  prices: (r) => r.int(100_000) / 100,
-  "zeros of both signs": (r) => r.pick([0, -0]),
-  "with NaN": (r) => (r.int(6) ? r.next() : nan),
-  "with infinities": (r) => (r.int(6) ? r.next() - 0.5 : r.pick([inf, inf, -inf])),
-  "with one infinity": (r) => (r.int(6) ? r.next() - 0.5 : inf),
-  "with infinities and zeros": (r) => r.pick([0, 0, inf, 1, -1]),
-};
 
 function jobs(): Job[] {
   const r = random(2026);
