@@ -74,7 +74,7 @@ function* keysAt({ codes, keys }: Encoded, order: Uint32Array, heads: Uint32Arra
 }
 
 /** A column as codes: record i has the key keys[codes[i]]; keys ascend; code keys.length means "skip". */
-interface Encoded {
+export interface Encoded {
   readonly codes: Uint32Array;
   readonly keys: readonly Key[];
 }
@@ -169,7 +169,7 @@ function* comparable(keys: readonly Key[]): Generator<void, boolean> {
 const plainly = (a: Key, b: Key): number => (a! < b! ? -1 : a! > b! ? 1 : 0);
 
 /** The codes of distinct keys in ascending order of key: runs are sorted, then merged in pairs. */
-function* sortedCodes(keys: readonly Key[]): Generator<void, Uint32Array> {
+export function* sortedCodes(keys: readonly Key[]): Generator<void, Uint32Array> {
   const n = keys.length;
   const before = (yield* comparable(keys)) ? plainly : compareKeys;
   const compare = (a: number, b: number): number => before(keys[a]!, keys[b]!);
@@ -206,7 +206,7 @@ function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, U
   return order.subarray(0, kept);
 }
 
-function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
+export function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
   const next = new Uint32Array(keys.length + 1);
   for (let i = 0; i < order.length; i++) {
     next[codes[order[i]!]! + 1]!++;
