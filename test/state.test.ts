@@ -83,7 +83,10 @@ function caseOf(seed: number): Case {
   const leaf = r.int(3) === 0 ? weighted({ perNode: [] }) : r.int(8) === 0 ? weighted("count") : r.pick(plain);
   const outer = Array.from({ length: r.int(4) }, () => (r.int(3) === 0 ? r.pick([weightedSum, weightedMean])("count") : r.pick(plain)));
   const hasWeights = leaf.weights?.form === "perNode";
-  const by = r.int(3) === 0 ? Array.from({ length: 1 + outer.length }, (_, i) => Object.keys(keys).slice(0, Math.max(0, depth - (i >> 1)))) : undefined;
+  const by =
+    r.int(3) === 0
+      ? Array.from({ length: 1 + outer.length }, (_, i) => Object.keys(keys).slice(0, Math.max(0, depth - (i >> 1))))
+      : undefined;
   return {
     title: `case ${seed}: ${[leaf, ...outer].map(({ name }) => name).join(" ")} of ${flavour}, ${depth} keys, nan ${nan}`,
     levels: [leaf, ...outer],
@@ -120,7 +123,13 @@ function mergedState(r: Random, { levels, options, records }: Case): State {
   const travelled = (state: State): State => (r.int(2) ? decodeState(state.encode(), chain(...levels)) : state);
   const states = deal(r, records.values.length, 1 + r.int(6)).map((numbers) => {
     const state = createState(c, options);
-    for (const batch of deal(r, numbers.length, 1 + r.int(3))) state.add(pick(records, batch.map((i) => numbers[i]!)));
+    for (const batch of deal(r, numbers.length, 1 + r.int(3)))
+      state.add(
+        pick(
+          records,
+          batch.map((i) => numbers[i]!),
+        ),
+      );
     return travelled(state);
   });
   while (states.length > 1) {
