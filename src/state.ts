@@ -237,7 +237,11 @@ export class State {
   #columnsOf(records: StateRecords): Record<string, KeyColumn> {
     const { names } = this.#keys;
     const wanted = `{ values${names.length > 0 ? ", keys" : ""} }`;
-    if (typeof records !== "object" || records === null || !("values" in records))
+    if (
+      Array.isArray(records) ||
+      ArrayBuffer.isView(records) ||
+      (records as Partial<StateRecords> | null | undefined)?.values === undefined
+    )
       throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the records are ${show(records)}, expected ${wanted}`, {
         given: records,
         fix: "States hold records, which have no order; rows, which have one ({ data, shape }, { data, offsets }, numbers), go to engine.run()",
