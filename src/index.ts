@@ -16,6 +16,7 @@ export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { Key, KeyColumn, LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
 export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
+export type { Interval } from "./reduce/provenance.ts";
 export {
   count,
   defineReduction,
@@ -38,4 +39,15 @@ export type { Result, RunStep } from "./result.ts";
 export type { Candidate } from "./schedule/choose.ts";
 export type { Device, Rates } from "./schedule/cost.ts";
 export type { Phase, PlanData, PlanLevel, PlanPiece, Ran } from "./schedule/plan.ts";
+export {
+  createState,
+  type DecodeOptions,
+  decodeState,
+  type EncodeOptions,
+  type State,
+  type StateOptions,
+  type StateRecords,
+  type StateResult,
+  type Taken,
+} from "./state.ts";
 export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

@@ -206,11 +206,13 @@ function checkSplit({ split, backend }: Pick<RunOptions, "split" | "backend">): 
     throw badOption("split", split, "two backends or more with shares above 0, such as { wasm: 0.5, tensorflow: 0.5 }");
 }
 
-function oneOf(option: string, given: unknown, allowed: readonly string[]): void {
+/** Checks an option that is one of some words. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function oneOf(option: string, given: unknown, allowed: readonly string[]): void {
   if (given !== undefined && !allowed.includes(given as string)) throw badOption(option, given, allowed.map((a) => `"${a}"`).join(", "));
 }
 
-function checkNames(what: string, options: object, known: readonly string[]): void {
+/** Refuses options that there are not. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function checkNames(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== "object" || options === null)
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, {
       given: options,

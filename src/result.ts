@@ -95,13 +95,7 @@ export class RunResult implements Result {
   }
 
   get value(): number {
-    const { values, shape } = this;
-    if (values.length === 1) return values[0]!;
-    throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
-      given: values.length,
-      expected: 1,
-      fix: "Read values instead of value",
-    });
+    return onlyValue(this.values, this.shape);
   }
 
   get errorBound(): number | undefined {
@@ -133,6 +127,16 @@ export class RunResult implements Result {
   level(name: string): LevelView {
     return levelView(this.#levels, name);
   }
+}
+
+/** The one value of a result. @throws FourfoldError ERR_FOURFOLD_FRAMES if there are several, or none */
+export function onlyValue(values: Float64Array, shape: readonly number[]): number {
+  if (values.length === 1) return values[0]!;
+  throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
+    given: values.length,
+    expected: 1,
+    fix: "Read values instead of value",
+  });
 }
 
 /** Values of the outermost level with the outputs as their last axis. */

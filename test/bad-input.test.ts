@@ -657,6 +657,7 @@ test("every code that an engine can throw was thrown by this file", () => {
     "SETUP",
     "SOURCE",
     "SPEC",
+    "STATE",
     "WORKER",
   ].map((code) => `ERR_FOURFOLD_${code}`);
   expect([...fired, ...elsewhere].sort()).toEqual(Object.keys(ERROR_CODES).sort());

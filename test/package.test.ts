@@ -38,7 +38,7 @@ describe("the packed package", () => {
   test("holds what users need and nothing else", () => {
     const paths = packed.files.map(({ path }) => path);
     const allowed =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w/-]+(\.js|\.d\.ts|\.h|\.wasm|\.schema\.json)|docs\/[\w/-]+\.md|examples\/[\w/-]+\.(mjs|json|csv|npy))$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w/-]+(\.js|\.d\.ts|\.h|\.wasm|\.schema\.json)|docs\/[\w/-]+\.md|examples\/[\w/-]+\.(mjs|json|csv|npy)|python\/\w+\.py)$/;
     expect(paths.filter((path) => !allowed.test(path) || /\btest\b/.test(path))).toEqual([]);
     expect(paths).toEqual(
       expect.arrayContaining([

@@ -2,74 +2,12 @@
  * The reference backend: the numeric contract in plain loops, level by level, node by node.
  * Not fast and not parallel: every other backend is compared with it.
  */
-import { type NodeRules, reduceNode } from "../reduce/node.ts";
-import { builtIn, type Fitted, type FittedLevel, sumRules } from "../reduce/resolve.ts";
+import { reduceLevels } from "../reduce/levels.ts";
+import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
-import { childStart } from "../reduce/tree.ts";
-import { reduceUser } from "../reduce/user.ts";
 import type { TypedData } from "../types.ts";
 
 /** Runs a fitted chain on data and returns all of its levels. */
 export function runReference(fitted: Fitted, data: TypedData): LevelValues[] {
-  const skip = fitted.nan === "skip";
-  const levels: LevelValues[] = [];
-  let carried: ArrayLike<number> = data; // the children's values; NaN for a missing child, which its parent skips
-  let records: ArrayLike<number> | undefined; // the kept leaves below each child, plane by plane; undefined at leaves: one each
-  let planes = 1;
-  fitted.levels.forEach((level, index) => {
-    const { nodes, children } = level;
-    const outputs = level.weights.form === "matrix" ? level.weights.rows : planes;
-    const values = new Float64Array(outputs * nodes);
-    const next = new Float64Array(outputs * nodes);
-    const below = new Float64Array(outputs * nodes);
-    const rules = { ...sumRules(fitted, index), skip };
-    for (let node = 0; node < nodes; node++) {
-      const start = childStart(level, node);
-      const n = childStart(level, node + 1) - start;
-      for (let r = 0; r < outputs; r++) {
-        const at = r * nodes + node;
-        const plane = planes === 1 ? 0 : r * children;
-        const value = (i: number): number => carried[plane + start + i]!;
-        const count = (i: number): number => (records ? records[plane + start + i]! : 1);
-        // The records below a node are those below its kept children; under `skip` a node with none is missing.
-        for (let i = 0; i < n; i++) if (!(skip && Number.isNaN(value(i)))) below[at]! += count(i);
-        values[at] = reduceOne(level, n, value, weightOf(level, r, start, count), rules, node);
-        next[at] = skip && below[at] === 0 ? Number.NaN : values[at]!;
-      }
-    }
-    levels.push({ values, outputs, records: below.subarray(0, nodes) });
-    carried = next;
-    records = below;
-    planes = outputs;
-  });
-  return levels;
-}
-
-function reduceOne(
-  level: FittedLevel,
-  n: number,
-  value: (i: number) => number,
-  weight: (i: number) => number,
-  rules: NodeRules,
-  node: number,
-): number {
-  const kind = builtIn(level);
-  if (kind === undefined) return reduceUser(level.reduction.user!, n, value, rules.skip, { level: level.name, node });
-  return reduceNode(kind, level.reduction.ddof ?? 0, n, value, weight, rules);
-}
-
-/** The weight of child i of the node that starts at child `start`, for output r; `count` gives the records below it. */
-function weightOf({ weights }: FittedLevel, r: number, start: number, count: (i: number) => number): (i: number) => number {
-  switch (weights.form) {
-    case "none":
-      return () => 1;
-    case "shared":
-      return (i) => weights.values[i]!;
-    case "perNode":
-      return (i) => weights.values[(start + i) % weights.values.length]!;
-    case "matrix":
-      return (i) => weights.values[r * weights.extent + i]!;
-    case "count":
-      return count;
-  }
+  return reduceLevels(fitted, 0, { values: data, records: undefined });
 }

@@ -2,12 +2,15 @@
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { ExactSum } from "./exact.ts";
 
-/** Bits of |M| and the least exponent: an exact sum is a multiple of 2^-2148, and 2^53 products of two float64 stay below 2^2112. */
-const BITS_MAX = 2148 + 2112;
+/** Exact sums are multiples of 2^-2148, and 2^53 products of two float64 stay below 2^2112 (clause 9). */
 const EXPONENT_MIN = -2148;
-const EXPONENT_MAX = 2112;
+const BIT_MAX = 2112;
+const MAGNITUDE_BYTES_MAX = Math.ceil((BIT_MAX - EXPONENT_MIN) / 8);
 
 const SIGN = { zero: 0, positive: 1, negative: 2 } as const;
+
+/** Bytes that the smallest sum takes: a sign and four counts. */
+export const EXACT_BYTES_MIN = 5;
 
 /** Writes a sum: its sign; unless that is zero the exponent and |M|; then the counts of NaN, +Infinity, −Infinity and items. */
 export function writeExact(to: ByteWriter, sum: ExactSum): void {
@@ -19,7 +22,10 @@ export function writeExact(to: ByteWriter, sum: ExactSum): void {
     to.unsigned(magnitude.length);
     to.bytes(magnitude);
   }
-  for (const count of [nan, positiveInfinity, negativeInfinity, items]) to.signed(count);
+  to.signed(nan);
+  to.signed(positiveInfinity);
+  to.signed(negativeInfinity);
+  to.signed(items);
 }
 
 /** Reads a sum. @throws FourfoldError ERR_FOURFOLD_STATE unless the bytes are the one encoding of a sum */
@@ -30,13 +36,15 @@ export function readExact(from: ByteReader): ExactSum {
   let exponent = 0;
   if (sign !== SIGN.zero) {
     exponent = from.signed();
+    if (exponent < EXPONENT_MIN || exponent >= BIT_MAX)
+      from.fail(`has the exponent ${exponent}, expected ${EXPONENT_MIN} to ${BIT_MAX - 1}`);
     const length = from.unsigned();
-    if (length > Math.ceil(BITS_MAX / 8)) from.fail(`has an M of ${length} bytes, expected at most ${Math.ceil(BITS_MAX / 8)}`);
+    if (length > MAGNITUDE_BYTES_MAX) from.fail(`has an M of ${length} bytes, expected at most ${MAGNITUDE_BYTES_MAX}`);
     const magnitude = from.bytes(length);
-    if (magnitude.at(-1) === 0 || (magnitude[0]! & 1) === 0) from.fail("has an M that is not odd or has a leading zero byte");
-    for (const byte of magnitude.reverse()) m = (m << 8n) | BigInt(byte);
-    if (exponent < EXPONENT_MIN || exponent > EXPONENT_MAX)
-      from.fail(`has the exponent ${exponent}, expected ${EXPONENT_MIN} to ${EXPONENT_MAX}`);
+    const top = magnitude.at(-1);
+    if (top === undefined || top === 0 || (magnitude[0]! & 1) === 0) from.fail("has an M that is not odd or has a leading zero byte");
+    if (exponent + 8 * length - (Math.clz32(top!) - 24) > BIT_MAX) from.fail(`has a sum of 2^${BIT_MAX} or more`);
+    m = fromLittleEndian(magnitude);
     if (sign === SIGN.negative) m = -m;
   }
   return ExactSum.from({
@@ -50,9 +58,17 @@ export function readExact(from: ByteReader): ExactSum {
 }
 
 /** A positive integer as bytes, lowest first, without a leading zero byte. */
-function littleEndian(n: bigint): Uint8Array {
+export function littleEndian(n: bigint): Uint8Array {
   const digits = n.toString(16);
-  const length = Math.ceil(digits.length / 2);
-  const padded = digits.padStart(2 * length, "0");
-  return Uint8Array.from({ length }, (_, i) => Number.parseInt(padded.slice(2 * (length - 1 - i), 2 * (length - i)), 16));
+  const length = (digits.length + 1) >> 1;
+  const bytes = new Uint8Array(length);
+  for (let i = 0, end = digits.length; i < length; i++, end -= 2) bytes[i] = Number.parseInt(digits.slice(Math.max(0, end - 2), end), 16);
+  return bytes;
+}
+
+/** The integer of {@link littleEndian} bytes; of none: 0. */
+export function fromLittleEndian(bytes: Uint8Array): bigint {
+  let digits = "0x0";
+  for (let i = bytes.length - 1; i >= 0; i--) digits += bytes[i]!.toString(16).padStart(2, "0");
+  return BigInt(digits);
 }

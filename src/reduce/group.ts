@@ -45,6 +45,7 @@ export function* groupRecords(
   const encoded: Encoded[] = [];
   for (const name of names) encoded.push(yield* encode(name, columns[name]!, n, nullKeys));
   let order = yield* keptRecords(n, encoded);
+  if (order.length < n) for (const [i, column] of encoded.entries()) yield* settleTwins(column, columns[names[i]!]!, order);
   // A stable counting sort by each column, the innermost first, puts records in key order.
   for (const column of [...encoded].reverse()) order = yield* countingSort(order, column);
 
@@ -74,9 +75,23 @@ function* keysAt({ codes, keys }: Encoded, order: Uint32Array, heads: Uint32Arra
 }
 
 /** A column as codes: record i has the key keys[codes[i]]; keys ascend; code keys.length means "skip". */
-interface Encoded {
+export interface Encoded {
   readonly codes: Uint32Array;
-  readonly keys: readonly Key[];
+  readonly keys: Key[];
+  /** The codes of keys that came as number and as bigint, with the bigint. They are shown as the number. */
+  readonly twins?: ReadonlyMap<number, bigint>;
+}
+
+/** Shows a bigint as it came where all records that have it as a number were left out. */
+function* settleTwins({ codes, keys, twins = new Map() }: Encoded, column: KeyColumn, order: Uint32Array): Generator<void> {
+  if (twins.size === 0) return;
+  const asNumber = new Set<number>();
+  for (let i = 0; i < order.length; i++) {
+    const record = order[i]!;
+    if (typeof column[record] === "number") asNumber.add(codes[record]!);
+    if (i % SLICE === SLICE - 1) yield;
+  }
+  for (const [code, key] of twins) if (!asNumber.has(code)) keys[code] = key;
 }
 
 function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys): Generator<void, Encoded> {
@@ -127,6 +142,7 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
     if (i % SLICE === SLICE - 1) yield;
   }
   const keys: Key[] = [];
+  const twins = new Map<number, bigint>();
   const rank = new Uint32Array(found.length);
   let skipped = -1;
   const ascending = yield* sortedCodes(found);
@@ -138,7 +154,11 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
       // 2 and 2n are one key, whichever came first.
       const last = keys[keys.length - 1];
       if (last === undefined || typeof last === typeof key || compareKeys(last, key) < 0) keys.push(key);
-      else if (typeof key === "number") keys[keys.length - 1] = key;
+      else {
+        const [number, bigint] = typeof key === "number" ? [key, last] : [last, key];
+        keys[keys.length - 1] = number;
+        twins.set(keys.length - 1, bigint as bigint);
+      }
       rank[code] = keys.length - 1;
     }
     if (i % SLICE === SLICE - 1) yield;
@@ -148,7 +168,7 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
     codes[i] = rank[codes[i]!]!;
     if (i % SLICE === SLICE - 1) yield;
   }
-  return { codes, keys };
+  return { codes, keys, twins };
 }
 
 /** Codes that are sorted at one go: a millisecond or two of comparisons. */
@@ -169,7 +189,7 @@ function* comparable(keys: readonly Key[]): Generator<void, boolean> {
 const plainly = (a: Key, b: Key): number => (a! < b! ? -1 : a! > b! ? 1 : 0);
 
 /** The codes of distinct keys in ascending order of key: runs are sorted, then merged in pairs. */
-function* sortedCodes(keys: readonly Key[]): Generator<void, Uint32Array> {
+export function* sortedCodes(keys: readonly Key[]): Generator<void, Uint32Array> {
   const n = keys.length;
   const before = (yield* comparable(keys)) ? plainly : compareKeys;
   const compare = (a: number, b: number): number => before(keys[a]!, keys[b]!);
@@ -206,7 +226,7 @@ function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, U
   return order.subarray(0, kept);
 }
 
-function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
+export function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
   const next = new Uint32Array(keys.length + 1);
   for (let i = 0; i < order.length; i++) {
     next[codes[order[i]!]! + 1]!++;

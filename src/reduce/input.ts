@@ -102,7 +102,8 @@ function isKeyed(input: Input): input is KeyedInput {
   );
 }
 
-function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
+/** Checks the shape of keyed records. @throws FourfoldError ERR_FOURFOLD_KEYS, ERR_FOURFOLD_ARGUMENT */
+export function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
   const refuse = (found: string, given: unknown, fix: string): never => {
     throw new FourfoldError("ERR_FOURFOLD_KEYS", found, { given, fix });
   };
@@ -121,8 +122,8 @@ function checkKeyed({ keys, by, nullKeys }: KeyedInput): void {
     throw badOption("nullKeys", nullKeys, '"error", "skip" or "group"');
 }
 
-/** The number of key columns that name the nodes of each level. */
-function keyDepths(chain: Chain, { keys, by }: KeyedInput): number[] {
+/** The number of key columns that name the nodes of each level. @throws FourfoldError ERR_FOURFOLD_KEYS */
+export function keyDepths(chain: Chain, { keys, by }: KeyedInput): number[] {
   const names = Object.keys(keys);
   if (by === undefined) return chain.levels.map((_, i) => Math.max(0, names.length - i));
   if (by.length > chain.levels.length)

@@ -90,7 +90,7 @@ export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy
 }
 
 /** At the leaves "count" weighs each child 1, which is the unweighted reduction. */
-function leafCounts(reduction: Reduction): Reduction {
+export function leafCounts(reduction: Reduction): Reduction {
   if (reduction.weights?.form !== "count") return reduction;
   return reduction.kind === "weightedSum" ? sum() : mean();
 }

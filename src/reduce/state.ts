@@ -42,6 +42,30 @@ export function isExactKind(kind: BuiltIn): kind is ExactKind {
   return kind !== "min" && kind !== "max";
 }
 
+/** True for the reductions that keep two sums. */
+export function hasSecond(kind: BuiltIn): boolean {
+  return kind === "weightedMean" || kind === "variance";
+}
+
+/** The value of a node with these sums (clauses 3, 6, 7): `main` is Σ x or Σ w·x, `second` Σ w of a weighted mean, Σ x² of a variance. */
+export function exactValue({ kind, ddof, quotient: division }: StateRules, main: ExactSum, second: ExactSum | undefined): number {
+  const n = main.items;
+  switch (kind) {
+    case "mean": {
+      if (division === "rounded") return quotient(main.value(), n);
+      const children = new ExactSum();
+      children.add(n);
+      return exactQuotient(main, children);
+    }
+    case "weightedMean":
+      return division === "real" ? exactQuotient(main, second!) : quotient(main.value(), second!.value());
+    case "variance":
+      return exactVariance(n, ddof, main, second!);
+    default:
+      return main.value();
+  }
+}
+
 /** Exact sums: which ones, the reduction says. */
 export class NodeState implements ExactState {
   readonly #rules: StateRules;
@@ -52,7 +76,7 @@ export class NodeState implements ExactState {
 
   constructor(rules: StateRules & { readonly kind: ExactKind }) {
     this.#rules = rules;
-    this.second = rules.kind === "weightedMean" || rules.kind === "variance" ? new ExactSum() : undefined;
+    this.second = hasSecond(rules.kind) ? new ExactSum() : undefined;
   }
 
   add(x: number, w: number): void {
@@ -69,22 +93,7 @@ export class NodeState implements ExactState {
   }
 
   value(): number {
-    const { kind, ddof, quotient: division } = this.#rules;
-    const n = this.main.items;
-    switch (kind) {
-      case "mean": {
-        if (division === "rounded") return quotient(this.main.value(), n);
-        const children = new ExactSum();
-        children.add(n);
-        return exactQuotient(this.main, children);
-      }
-      case "weightedMean":
-        return division === "real" ? exactQuotient(this.main, this.second!) : quotient(this.main.value(), this.second!.value());
-      case "variance":
-        return exactVariance(n, ddof, this.main, this.second!);
-      default:
-        return this.main.value();
-    }
+    return exactValue(this.#rules, this.main, this.second);
   }
 
   #change(x: number, w: number, term: "add" | "subtract", product: "addProduct" | "subtractProduct"): void {
