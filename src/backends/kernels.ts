@@ -119,7 +119,7 @@ export function evenly(columns: number): number {
 }
 
 /** Bytes that a call of an exact kernel, or of `exactMoments`, needs for itself at `scratch`, 16-byte aligned. */
-export const SCRATCH_BYTES = 4096;
+export const SCRATCH_BYTES = 24576;
 
 /** Bytes past the end of data and weights that kernels may read. */
 export const OVERREAD_BYTES = 64;
