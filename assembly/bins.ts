@@ -115,18 +115,21 @@ function takeOut(x: usize, n: u32, sigma: f64, out: usize): i32 {
   return (max(i32x4.extract_lane(high, 1), i32x4.extract_lane(high, 3)) >> 20) - 1022;
 }
 
-/** More passes than this take longer than the superaccumulator: about 0.3 ns for a term each, and that 5. */
-@inline const PASSES_MAX: i32 = 14;
+/** More passes than this take longer than a rounding test, which has an answer for most sums of values so far apart: 0.3 ns for a term each. */
+@inline const PASSES_MAX: i32 = 6;
+
+/** Numbers that manyBins leaves at most. */
+@inline export const MANY_MAX: u32 = PASSES_MAX + 2;
 
 /**
- * The sum of n ≤ 2^k terms at x, which it overwrites, as at most PASSES_MAX + 2 numbers from out on, whose sum is exact. Returns how
+ * The sum of n ≤ 2^k terms at x, which it overwrites, as at most MANY_MAX numbers from out on, whose sum is exact. Returns how
  * many, or 0 if more would be needed.
  */
 export function manyBins(x: usize, n: u32, e: i32, l: i32, k: i32, out: usize): u32 {
-  if (l < -1074) return 0;
-  for (let made = 0; made < PASSES_MAX; made++) {
+  // Each pass takes 53 − k bits and leaves those of two bins, 106 − 2·k, at the end.
+  if (l < -1074 || e + k > 1022 || e + 2 * k - l > 106 + PASSES_MAX * (53 - k)) return 0;
+  for (let made = 0; made <= PASSES_MAX; made++) {
     const m = binOf(e, k);
-    if (m > 1022) return 0;
     if (fitsTwoBins(m, l, k)) {
       twoBins<Sum, f64>(x, 0, n, sigmaOf(m), out);
       return made + 2;

@@ -9,15 +9,16 @@
  * Short rows share a block, and what is left of them goes through the stages of exact.ts, row by row. The blocks of a long row leave one
  * number or a few each, whose exact sum is the row's; those are rounded once.
  */
-import { Sum, WeightSkip, canonical, pair, P0, readsWeights, weights } from "./children";
-import { binOf, fitsOneBin, fitsTwoBins, logOf, manyBins, sigmaOf, twoBins } from "./bins";
-import { exactRow, goTogether, settle, superaccumulated, twoExactRows } from "./exact";
+import { Sum, canonical, readsWeights } from "./children";
+import { MANY_MAX, binOf, fitsTwoBins, logOf, sigmaOf, twoBins } from "./bins";
+import { binsFor, childrenRange, rangeOfTerms } from "./certificate";
+import { anyRow, firstTry, firstTryOfTwo, goTogether, settle, single, singleMax } from "./exact";
+import { hardTerms } from "./hard";
 import { integerSum } from "./integers";
 import { laneRows, raggedLaneRows } from "./lanes";
-import { bitsOf, leastOf, lowestOf, productRange, rangeOf, rangeOfWeights, topOf } from "./range";
-import { HARD_MAX, MORE_TERMS, PARTIALS, PARTIALS_MAX, SLOW_BLOCKS, TERMS, count } from "./scratch";
-import { isNarrow, productError, upper } from "./steps";
-import { addend, factor, hasProducts } from "./terms";
+import { bitsOf, lowestOf, rangeOf, rangeOfWeights, topOf } from "./range";
+import { HARD_MAX, PARTIALS, PARTIALS_MAX, SLOW_BLOCKS, count } from "./scratch";
+import { hasProducts } from "./terms";
 
 /** Children of a block: with their weights they stay in the first-level cache from the scan to the sum. */
 @inline const BLOCK: u32 = 2048;
@@ -25,97 +26,13 @@ import { addend, factor, hasProducts } from "./terms";
 /** Shorter rows without a certificate are faster by exact.ts. */
 @inline const HARD_MIN: u32 = 96;
 
-// ---- Certificates --------------------------------------------------------------------------------------------------------
-
-/** The range of the terms: as real numbers, if they are products. */
-@inline function rangeOfTerms<F>(xr: i64, wr: i64): i64 {
-  if (idof<F>() == idof<WeightSkip>()) return wr;
-  return hasProducts<F>() ? productRange(xr, wr) : xr;
-}
-
-/** Whether the terms are float64, but for underflow. */
-@inline function areNumbers<F>(range: i64): bool {
-  return !hasProducts<F>() || bitsOf(range) <= 53;
-}
-
-/** The range of children, if anything but whether they are NaN matters. */
-@inline function childrenRange<F, T>(x: usize, n: u32): i64 {
-  return idof<F>() == idof<WeightSkip>() ? 0 : rangeOf<F, T>(x, n);
-}
-
-/** Bins that are certain to do for the terms: 1, 2, or 0 for neither. */
-@inline function binsFor<F>(range: i64, k: i32): i32 {
-  if (!areNumbers<F>(range)) return 0;
-  const l = lowestOf(range);
-  return fitsOneBin(topOf(range), l, k) ? 1 : fitsTwoBins(binOf(topOf(range), k), l, k) ? 2 : 0;
-}
-
-// ---- Hard blocks ---------------------------------------------------------------------------------------------------------
-
-/** Larger factors overflow where they are split; so would sums of products from here on. */
-@inline const SPLIT_MAX: i32 = 990;
-@inline const PRODUCT_TOP_MAX: i32 = 1020;
-
-/** Writes the terms of n children to a and, of products that are no float64, what is left of them to b. A zero follows an odd n. */
-@inline function writeTerms<F, T>(x: usize, w: usize, n: u32, a: usize, b: usize, numbers: bool): void {
-  for (; n; n -= min<u32>(n, 2)) {
-    let v = pair<T, P0>(x);
-    let u = weights<F, P0>(w);
-    const first = addend<F>(v, u), second = factor<F>(v, u);
-    v = first;
-    u = second;
-    if (n == 1) {
-      v = v128.and(v, i64x2(-1, 0));
-      u = v128.and(u, i64x2(-1, 0));
-    }
-    if (!hasProducts<F>()) v128.store(a, v);
-    else {
-      const product = f64x2.mul(v, u);
-      if (numbers) v128.store(a, product);
-      else if (isNarrow<T>()) {
-        const high = upper(u);
-        v128.store(a, f64x2.mul(v, high));
-        v128.store(b, f64x2.mul(v, f64x2.sub(u, high)));
-      } else {
-        v128.store(a, product);
-        v128.store(b, productError<T>(v, u, product));
-      }
-      b += 16;
-    }
-    a += 16;
-    x += 2 * sizeof<T>();
-    w += 16;
-  }
-}
-
-/**
- * The sum of at most HARD_MAX children as numbers from `out` on; returns how many, or 0 if it cannot be had like this.
- * A product that is no float64 is two terms. Narrow children: x·wh and x·wl, where w = wh + wl, wh is a multiple of
- * 2^(M − 25) if |w| ≥ 2^M, and |wl| ≤ 2^-27·2^E if |w| < 2^E. Others: the rounded product, a multiple of its own last place, and its error.
- */
-function hardTerms<F, T>(x: usize, w: usize, n: u32, xr: i64, wr: i64, out: usize, scratch: usize): u32 {
-  const range = rangeOfTerms<F>(xr, wr);
-  const e = topOf(range), l = lowestOf(range), k = logOf(n);
-  const numbers = areNumbers<F>(range);
-  if (l < -1074 || e > PRODUCT_TOP_MAX) return 0;
-  const a = scratch + TERMS, b = scratch + MORE_TERMS;
-  if (numbers) {
-    writeTerms<F, T>(x, w, n, a, b, true);
-    return manyBins(a, n, e, l, k, out);
-  }
-  if (topOf(xr) > SPLIT_MAX || topOf(wr) > SPLIT_MAX) return 0;
-  writeTerms<F, T>(x, w, n, a, b, false);
-  const lowest = isNarrow<T>() ? lowestOf(xr) + max(leastOf(wr) - 25, lowestOf(wr)) : max(l, leastOf(range) - 52);
-  const made = manyBins(a, n, e, lowest, k, out);
-  if (!made) return 0;
-  const more = manyBins(b, n, e - (isNarrow<T>() ? 27 : 53), l, k, out + made * 8);
-  return more ? made + more : 0;
-}
+/** Shorter rows that are in doubt are faster by three terms. */
+@inline const DOUBT_MIN: u32 = 20;
 
 // ---- Rows ----------------------------------------------------------------------------------------------------------------
 
-/** Numbers that a block may leave: two sums of terms for each half, PASSES_MAX + 2 numbers for each of those. */
-@inline const MADE_MAX: u32 = 64;
+/** Numbers that a block may leave: for the upper and the lower terms of each half. */
+@inline const MADE_MAX: u32 = (2 * MANY_MAX * BLOCK) / HARD_MAX;
 
 /** Rounds the sum of what blocks left. */
 function rounded(made: u32, scratch: usize): f64 {
@@ -143,7 +60,7 @@ function longRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratc
   let at = x, v = w;
   for (let left = n; left; ) {
     if (made > PARTIALS_MAX - MADE_MAX) {
-      if (!joined(made, scratch)) return superaccumulated<F, T>(x, w, n, scratch);
+      if (!joined(made, scratch)) return anyRow<F, T>(x, w, n, scratch);
       made = 2;
     }
     const m = min(left, BLOCK);
@@ -161,8 +78,8 @@ function longRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratc
       made += 2;
     } else {
       count(scratch, SLOW_BLOCKS);
-      const more = hardRow<F, T>(at, v, m, xr, wr, out, scratch);
-      if (!more) return superaccumulated<F, T>(x, w, n, scratch);
+      const more = hardTerms<F, T>(at, v, m, xr, wr, out, scratch);
+      if (!more) return anyRow<F, T>(x, w, n, scratch);
       made += more;
     }
     left -= m;
@@ -172,28 +89,28 @@ function longRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratc
   return rounded(made, scratch);
 }
 
-/** As hardTerms, for at most BLOCK children. */
-function hardRow<F, T>(x: usize, w: usize, n: u32, xr: i64, wr: i64, out: usize, scratch: usize): u32 {
-  let made: u32 = 0;
-  while (n) {
-    const m = min(n, HARD_MAX);
-    const more = hardTerms<F, T>(x, w, m, xr, wr, out + made * 8, scratch);
-    if (!more) return 0;
-    made += more;
-    n -= m;
-    x += m * sizeof<T>();
-    w += m * 8;
+/** A row that stage 1 was in doubt about. */
+function inDoubt<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
+  if (n >= DOUBT_MIN) {
+    const wr: i64 = readsWeights<F>() ? rangeOfWeights(w, n) : 0;
+    const made = hardTerms<F, T>(x, w, n, childrenRange<F, T>(x, n), wr, scratch + PARTIALS, scratch);
+    if (made) return rounded(made, scratch);
   }
-  return made;
+  return settle<F, T>(x, w, n, scratch);
 }
 
 /** A row without a certificate; its block's ranges. */
-@inline function slowRow<F, T>(x: usize, w: usize, n: u32, xr: i64, wr: i64, out: usize, scratch: usize): void {
-  if (n < HARD_MIN) exactRow<F, T>(x, w, n, out, scratch);
-  else {
-    const made = hardRow<F, T>(x, w, n, xr, wr, scratch + PARTIALS, scratch);
-    store<f64>(out, made ? rounded(made, scratch) : superaccumulated<F, T>(x, w, n, scratch));
+function slowRow<F, T>(x: usize, w: usize, n: u32, xr: i64, wr: i64, out: usize, scratch: usize): void {
+  let sum: f64;
+  if (n <= singleMax<F>()) sum = single<F, T>(x, w, n);
+  else if (n < HARD_MIN) {
+    sum = firstTry<F, T>(x, w, n);
+    if (sum != sum) sum = inDoubt<F, T>(x, w, n, scratch);
+  } else {
+    const made = hardTerms<F, T>(x, w, n, xr, wr, scratch + PARTIALS, scratch);
+    sum = made ? rounded(made, scratch) : anyRow<F, T>(x, w, n, scratch);
   }
+  store<f64>(out, sum);
 }
 
 /** One row in two bins. */
@@ -235,7 +152,9 @@ function denseBlock<F, T>(x: usize, rows: u32, n: u32, w: usize, wstride: u32, w
   count(scratch, SLOW_BLOCKS);
   if (goTogether<F, T>(n)) {
     for (; rows >= 2; rows -= 2) {
-      twoExactRows<F, T>(x, x + size, w, w + wsize, n, out, scratch);
+      const doubts = firstTryOfTwo<F, T>(x, x + size, w, w + wsize, n, out);
+      if (doubts & 1) store<f64>(out, inDoubt<F, T>(x, w, n, scratch));
+      if (doubts & 2) store<f64>(out, inDoubt<F, T>(x + size, w + wsize, n, scratch), 8);
       x += 2 * size;
       w += 2 * wsize;
       out += 16;
@@ -252,10 +171,10 @@ function denseBlock<F, T>(x: usize, rows: u32, n: u32, w: usize, wstride: u32, w
 /** Rows of equal extent, one after another; row r's weights start at weight r·wstride of w. */
 @inline export function exactDense<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void {
   const size = extent * sizeof<T>(), wsize = wstride * 8;
-  if ((!isFloat<T>() && !hasProducts<F>()) || extent <= (hasProducts<F>() ? 1 : 2)) {
+  if ((!isFloat<T>() && !hasProducts<F>()) || extent <= singleMax<F>()) {
     for (; rows; rows--) {
       if (!isFloat<T>() && !hasProducts<F>()) store<f64>(out, <f64>integerSum<T>(x, extent));
-      else exactRow<F, T>(x, w, extent, out, scratch);
+      else store<f64>(out, single<F, T>(x, w, extent));
       x += size;
       w += wsize;
       out += 8;

@@ -19,6 +19,14 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
 @inline const BOUND: f64 = 4.440892098500626e-16; // 2^-51
 @inline const TINY: f64 = 3.952525166729972e-323; // 2^-1071
 
+/** How a result is checked: by what was lost, or by a bound of it. */
+class Lossless {}
+class Bounded {}
+
+@inline function isBounded<C>(): bool {
+  return idof<C>() == idof<Bounded>();
+}
+
 /**
  * Two lanes walk from x and y (and v and w) over `steps` children each; `a` and `b` are an addend and factor to begin with.
  * Per lane, exactly s + c = the sum so far but for c's roundings, which the third keeps an account of:
@@ -26,7 +34,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
  *   no products: r |= what c's additions lost, and the result is accepted if that is nothing.
  * `join`: both lanes belong to one row; else each is a row. Returns the results; NaN is doubt.
  */
-@inline function doubleDouble<F, T>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
+@inline function doubleDouble<F, T, C>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
   let s = a, c = f64x2.splat(0), r = f64x2.splat(0);
   if (hasProducts<F>()) {
     s = f64x2.mul(a, b);
@@ -48,7 +56,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
       const sum = f64x2.add(s, p);
       const t = sumError(s, p, sum);
       const lower = f64x2.add(c, t);
-      r = v128.or(r, sumError(c, t, lower));
+      r = isBounded<C>() ? f64x2.add(r, f64x2.abs(lower)) : v128.or(r, sumError(c, t, lower));
       c = lower;
       s = sum;
     }
@@ -63,13 +71,13 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
     const s1 = swapLanes(s), c1 = swapLanes(c);
     const sum = f64x2.add(s, s1), t = sumError(s, s1, sum);
     const lower = f64x2.add(c, c1), all = f64x2.add(lower, t);
-    r = hasProducts<F>()
+    r = isBounded<C>()
       ? f64x2.add(f64x2.add(r, swapLanes(r)), f64x2.abs(lower))
       : v128.or(v128.or(r, swapLanes(r)), v128.or(sumError(c, c1, lower), sumError(lower, t, all)));
     s = sum;
     c = all;
   }
-  if (hasProducts<F>()) {
+  if (isBounded<C>()) {
     const high = f64x2.add(s, c), low = sumError(s, c, high);
     r = f64x2.add(r, f64x2.add(f64x2.abs(c), f64x2.abs(low)));
     const bound = f64x2.add(f64x2.mul(r, f64x2.splat(BOUND)), f64x2.splat(<f64>n * TINY));
@@ -82,7 +90,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
 }
 
 /** One row of n ≥ 1 children. */
-@inline function doubleDoubleRow<F, T>(x: usize, w: usize, n: u32): f64 {
+function doubleDoubleRow<F, T, C>(x: usize, w: usize, n: u32): f64 {
   const steps = n >> 1;
   let a = f64x2.splat(0), b = f64x2.splat(0);
   if (n & 1) {
@@ -91,7 +99,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
     a = f64x2.replace_lane(a, 0, addendOf<F, T>(x + end, w + (n - 1) * 8));
     if (hasProducts<F>()) b = f64x2.replace_lane(b, 0, factorOf<F, T>(x + end, w + (n - 1) * 8));
   }
-  return f64x2.extract_lane(doubleDouble<F, T>(x, x + steps * sizeof<T>(), w, w + steps * 8, steps, a, b, n, true), 0);
+  return f64x2.extract_lane(doubleDouble<F, T, C>(x, x + steps * sizeof<T>(), w, w + steps * 8, steps, a, b, n, true), 0);
 }
 
 // ---- Stages 2 and 3 ----------------------------------------------------------------------------------------------------
@@ -113,7 +121,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
 @inline const PRODUCT_MIN: f64 = 1.0261342003245941e-289; // 2^-960
 
 /** The sum as three terms, or NaN if one step was inexact. */
-@inline function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
+function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
   let s: f64 = 0, c: f64 = 0, d: f64 = 0, lost = false;
   for (; n; n--) {
     const a = addendOf<F, T>(x, w);
@@ -148,7 +156,7 @@ import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./te
 }
 
 /** Any row. Specials are classified by their IEEE product (clause 8); once there is one, no number matters any more. */
-export function superaccumulated<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
+function superaccumulated<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
   const chunks = scratch;
   count(scratch, ACCUMULATOR_NODES);
   clear(chunks);
@@ -176,7 +184,7 @@ export function superaccumulated<F, T>(x: usize, w: usize, n: u32, scratch: usiz
 }
 
 /** Whether every addend, or one factor of every finite product, is zero. Ends at the first that is not. */
-@inline function isZero<F, T>(x: usize, w: usize, n: u32): bool {
+function isZero<F, T>(x: usize, w: usize, n: u32): bool {
   for (; n; n--) {
     const a = addendOf<F, T>(x, w);
     if (hasProducts<F>()) {
@@ -192,6 +200,10 @@ export function superaccumulated<F, T>(x: usize, w: usize, n: u32, scratch: usiz
 /** Stages 2 and 3 of a row that stage 1 was in doubt about. Rows of zeros, which are common, end here at once. */
 export function settle<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
   if (isZero<F, T>(x, w, n)) return 0;
+  if (!hasProducts<F>()) {
+    const sum = doubleDoubleRow<F, T, Bounded>(x, w, n);
+    if (sum == sum) return sum;
+  }
   count(scratch, THREE_TERM_NODES);
   const sum = threeTerms<F, T>(x, w, n);
   return sum == sum ? sum : superaccumulated<F, T>(x, w, n, scratch);
@@ -199,42 +211,48 @@ export function settle<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
 
 // ---- Rows --------------------------------------------------------------------------------------------------------------
 
-/** Exact row of any length into out. */
-export function exactRow<F, T>(x: usize, w: usize, n: u32, out: usize, scratch: usize): void {
-  // One addition or one product is its own exact rounding. A product that underflows keeps its sign; a zero factor gives +0.
-  if (n <= (hasProducts<F>() ? 1 : 2)) {
-    let sum: f64 = 0;
-    if (n) {
-      sum = addendOf<F, T>(x, w);
-      if (hasProducts<F>()) {
-        const b = factorOf<F, T>(x, w);
-        const p = sum * b;
-        sum = sum == 0 || b == 0 ? p + 0 : p;
-      } else if (n == 2) sum += addendOf<F, T>(x + sizeof<T>(), w + 8);
-    }
-    store<f64>(out, hasProducts<F>() ? (sum == sum ? sum : NaN) : canonical(sum));
-    return;
-  }
-  const sum = doubleDoubleRow<F, T>(x, w, n);
-  store<f64>(out, sum == sum ? sum : settle<F, T>(x, w, n, scratch));
+/** A long row of any values: as good as never in doubt about three terms, so they are left out. */
+export function anyRow<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
+  const sum = doubleDoubleRow<F, T, Bounded>(x, w, n);
+  return sum == sum ? sum : superaccumulated<F, T>(x, w, n, scratch);
 }
 
-/** Two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. */
-export function twoExactRows<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize, scratch: usize): void {
+/** Stage 1 of a row of any length: its exact sum, or NaN. */
+export function firstTry<F, T>(x: usize, w: usize, n: u32): f64 {
+  return hasProducts<F>() ? doubleDoubleRow<F, T, Bounded>(x, w, n) : doubleDoubleRow<F, T, Lossless>(x, w, n);
+}
+
+/** Rows of at most this many children are one addition or one product, which is its own exact rounding. */
+@inline export function singleMax<F>(): u32 {
+  return hasProducts<F>() ? 1 : 2;
+}
+
+/** Such a row. A product that underflows keeps its sign; a zero factor gives +0. */
+@inline export function single<F, T>(x: usize, w: usize, n: u32): f64 {
+  if (!n) return 0;
+  const a = addendOf<F, T>(x, w);
+  if (hasProducts<F>()) {
+    const b = factorOf<F, T>(x, w);
+    const p = a * b;
+    return p != p ? NaN : a == 0 || b == 0 ? p + 0 : p;
+  }
+  return canonical(n == 2 ? a + addendOf<F, T>(x + sizeof<T>(), w + 8) : a);
+}
+
+/** Stage 1 of two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. Returns which are in doubt: bits 0 and 1. */
+export function firstTryOfTwo<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize): i32 {
   const zero = f64x2.splat(0);
-  const sums = doubleDouble<F, T>(x, y, v, w, n, zero, zero, n, false);
+  const sums = hasProducts<F>()
+    ? doubleDouble<F, T, Bounded>(x, y, v, w, n, zero, zero, n, false)
+    : doubleDouble<F, T, Lossless>(x, y, v, w, n, zero, zero, n, false);
   v128.store(out, sums);
-  const doubts = f64x2.ne(sums, sums);
-  if (!v128.any_true(doubts)) return;
-  const which = i64x2.bitmask(doubts);
-  if (which & 1) store<f64>(out, settle<F, T>(x, v, n, scratch));
-  if (which & 2) store<f64>(out, settle<F, T>(y, w, n, scratch), 8);
+  return i64x2.bitmask(f64x2.ne(sums, sums));
 }
 
 /** Longer rows of products are faster with both lanes in one row: 32 children 2.3 against 2.9 ns each, 64 children 2.7 against 2.3. */
 @inline const TOGETHER_MAX: u32 = 48;
 
-/** Whether rows of n children go through twoExactRows. */
+/** Whether rows of n children go through firstTryOfTwo. */
 @inline export function goTogether<F, T>(n: u32): bool {
   if (hasProducts<F>()) return n > 2 && n <= TOGETHER_MAX;
   return isFloat<T>() && n > 2;

@@ -6,11 +6,12 @@
  *   ragged: offsets = u32[rows + 1] in children from x; w absolute, too: child i has weight i of w
  *   columns: children of column c lie `stride` elements apart; w = one float64 weight per row; state = what is kept between calls, none yet for sums if fresh (columns.ts, products.ts)
  *   out:    one float64 per row or column (moments: six, products: two)
- *   scratch: ≥ 4096 bytes that belong to the calling thread, 16-byte aligned, contents arbitrary
+ *   scratch: SCRATCH_BYTES of kernels.ts that belong to the calling thread, 16-byte aligned. Contents are arbitrary, but for three u32 counters at
+ *           COUNTERS_AT, which exact kernels count up and callers reset: slow blocks, nodes that needed three terms, nodes that needed the accumulator
  *
  * Kernels may read up to 16 bytes past the end of a row and of its weights; what lies there never matters.
  */
-import { accumulate, accumulateProducts } from "./accumulator";
+import { accumulate, accumulateProducts } from "./accumulate";
 import { exactDense, exactRagged } from "./blocks";
 import { CountSkip, Dot, Max, MaxSkip, Min, MinSkip, Moments, MomentsSkip, Product, Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip } from "./children";
 import { columnExtremes, columnSums, foldColumns, widen } from "./columns";
@@ -99,7 +100,7 @@ export function countSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usi
 export function countSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<CountSkip, f64>(x, rows, extent, out); }
 export function countSkip_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void { ragged<CountSkip, f64>(x, offsets, rows, out); }
 
-// Exact sums of rows of any length (exact.ts); they return how many rows were in doubt.
+// Exact sums of rows of any length (blocks.ts, exact.ts).
 export function exactSum_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { exactDense<Sum, f32>(x, rows, extent, w, wstride, out, scratch); }
 export function exactSum_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { exactRagged<Sum, f32>(x, offsets, rows, w, out, scratch); }
 export function exactSum_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { exactDense<Sum, f64>(x, rows, extent, w, wstride, out, scratch); }
@@ -163,7 +164,7 @@ export function momentsChunks_i16(x: usize, n: u32, skip: u32, out: usize): void
 export function momentsChunks_i8(x: usize, n: u32, skip: u32, out: usize): void { momentsChunks<i8>(x, n, skip, out); }
 export function momentsChunks_u8(x: usize, n: u32, skip: u32, out: usize): void { momentsChunks<u8>(x, n, skip, out); }
 
-// Terms into a sum that outlives the call: 136 chunks and three counts, all i64 (accumulator.ts).
+// Terms into a sum that outlives the call: 136 chunks and three counts, all i64 (accumulate.ts).
 export function accumulate_f32(x: usize, n: u32, sum: usize): void { accumulate<f32>(x, n, sum); }
 export function accumulate_f64(x: usize, n: u32, sum: usize): void { accumulate<f64>(x, n, sum); }
 export function accumulateProducts_f32(x: usize, w: usize, n: u32, sum: usize): void { accumulateProducts<f32>(x, w, n, sum); }

@@ -12,10 +12,16 @@
 }
 
 /** The upper 26 bits of a (Veltkamp). NaN from 2^997 on. */
-@inline export function upper(a: v128): v128 {
-  const c = f64x2.mul(a, f64x2.splat(134217729));
+@inline function upper(a: v128): v128 {
+  return upperBy(a, f64x2.splat(SPLITTER));
+}
+
+@inline export function upperBy(a: v128, splitter: v128): v128 {
+  const c = f64x2.mul(a, splitter);
   return f64x2.sub(c, f64x2.sub(c, a));
 }
+
+@inline export const SPLITTER: f64 = 134217729; // 2^27 + 1
 
 /** p = RN(x·w) is given: x·w − p (Dekker), exactly if nothing underflows. x is of type T: up to 26 bits of it need no split. */
 @inline export function productError<T>(x: v128, w: v128, p: v128): v128 {
