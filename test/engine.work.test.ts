@@ -9,7 +9,11 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-const work = ({ stats: { slowBlocks, threeTermNodes, accumulatorNodes } }: Engine): number[] => [slowBlocks, threeTermNodes, accumulatorNodes];
+const work = ({ stats: { slowBlocks, threeTermNodes, accumulatorNodes } }: Engine): number[] => [
+  slowBlocks,
+  threeTermNodes,
+  accumulatorNodes,
+];
 
 /** More float64 values than run on the calling thread alone: 2 MiB. */
 const MANY = 1 << 18;
