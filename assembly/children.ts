@@ -17,7 +17,7 @@ export class P6 extends P5 { p5: u8; }
 export class P7 extends P6 { p6: u8; }
 export class P8 extends P7 { p7: u8; }
 
-/** Families of sums, by what a child adds. `Skip`: a child that is NaN adds +0, whatever its weight. */
+/** Families of sums, in lanes or exact, by what a child adds. `Skip`: a child that is NaN adds +0, whatever its weight. */
 export class Sum {}
 export class WeightedSum {}
 /** WeightedSum with weights in float32. */
@@ -25,12 +25,6 @@ export class Dot {}
 export class SumSkip {}
 export class WeightedSumSkip {}
 export class WeightSkip {}
-/** The same sums, exact. */
-export class ExactSum {}
-export class ExactWeightedSum {}
-export class ExactSumSkip {}
-export class ExactWeightedSumSkip {}
-export class ExactWeightSkip {}
 /** Other families. */
 export class Min {}
 export class Max {}

@@ -1,101 +1,31 @@
 /**
- * Exact sums, rounded once (contract clauses 3, 8, 9):  RN(Σ x[i])  or  RN(Σ w[i]·x[i])  over the real products.
+ * Exact sums of short rows, rounded once (contract clauses 3, 8, 9):  RN(Σ x[i])  or  RN(Σ w[i]·x[i])  over the real products.
  *
  * Three stages, each right whenever it gives an answer; a row goes on to the next only if it gets none:
  *   1. double-double in two SIMD lanes. Unweighted: no step was inexact. Weighted: the rounding test.
  *   2. three terms, no step inexact: exact ties, zeros, power-of-two weights.
  *   3. the superaccumulator: everything, slowly.
+ * What needs no account of errors, and longer rows, are blocks.ts's business.
  */
 import { ADDS_MAX, addNumber, addProduct, carry, clear, round } from "./accumulator";
-import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firstBytes, isNumber, readsWeights } from "./children";
-
-// ---- Error-free steps --------------------------------------------------------------------------------------------------
-
-/** s = RN(a + b) is given: a + b − s, exactly (Knuth's TwoSum). NaN where something overflowed. */
-@inline export function sumError(a: v128, b: v128, s: v128): v128 {
-  const t = f64x2.sub(s, a);
-  return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t));
-}
-
-@inline function sumErrorOf(a: f64, b: f64, s: f64): f64 {
-  const t = s - a;
-  return (a - (s - t)) + (b - t);
-}
-
-/** The upper 26 bits of a (Veltkamp). NaN from 2^997 on. */
-@inline function upper(a: v128): v128 {
-  const c = f64x2.mul(a, f64x2.splat(134217729));
-  return f64x2.sub(c, f64x2.sub(c, a));
-}
-
-/** p = RN(x·w) is given: x·w − p (Dekker), exactly if nothing underflows. x is of type T: up to 26 bits of it need no split. */
-@inline export function productError<T>(x: v128, w: v128, p: v128): v128 {
-  const wh = upper(w);
-  const wl = f64x2.sub(w, wh);
-  if (isNarrow<T>()) return f64x2.add(f64x2.sub(f64x2.mul(x, wh), p), f64x2.mul(x, wl));
-  const xh = upper(x);
-  const xl = f64x2.sub(x, xh);
-  const e = f64x2.add(f64x2.add(f64x2.sub(f64x2.mul(xh, wh), p), f64x2.mul(xh, wl)), f64x2.mul(xl, wh));
-  return f64x2.add(e, f64x2.mul(xl, wl));
-}
-
-@inline export function isNarrow<T>(): bool {
-  return isFloat<T>() ? sizeof<T>() == 4 : sizeof<T>() < 4;
-}
-
-@inline export function swapLanes(v: v128): v128 {
-  return v128.shuffle<f64>(v, v, 1, 0);
-}
-
-// ---- Children ----------------------------------------------------------------------------------------------------------
-
-/** (x[0], y[0]). */
-@inline export function oneOfEach<T>(x: usize, y: usize): v128 {
-  if (isFloat<T>()) {
-    if (sizeof<T>() == 8) return v128.load64_lane(y, v128.load64_zero(x), 1);
-    return f64x2.promote_low_f32x4(v128.load32_lane(y, v128.load32_zero(x), 1));
-  }
-  return f64x2.replace_lane(f64x2.splat(<f64>load<T>(x)), 1, <f64>load<T>(y));
-}
-
-/** Whether F is a sum of products; else it is a sum of children, or of the weights of some. */
-@inline function hasProducts<F>(): bool {
-  return idof<F>() == idof<WeightedSum>() || idof<F>() == idof<WeightedSumSkip>();
-}
-
-/** What is added, or the first factor of it. */
-@inline function addend<F>(x: v128, w: v128): v128 {
-  if (idof<F>() == idof<WeightSkip>()) return v128.and(w, isNumber(x));
-  if (idof<F>() == idof<SumSkip>() || idof<F>() == idof<WeightedSumSkip>()) return v128.and(x, isNumber(x));
-  return x;
-}
-
-/** The second factor. Beside a skipped child it is +0: the weight may be infinite. */
-@inline function factor<F>(x: v128, w: v128): v128 {
-  return idof<F>() == idof<WeightedSumSkip>() ? v128.and(w, isNumber(x)) : w;
-}
-
-/** One child: addend and factor as above. */
-@inline function addendOf<F, T>(x: usize, w: usize): f64 {
-  const v = <f64>load<T>(x);
-  if (idof<F>() == idof<WeightSkip>()) return v == v ? load<f64>(w) : 0;
-  if (idof<F>() == idof<SumSkip>() || idof<F>() == idof<WeightedSumSkip>()) return v == v ? v : 0;
-  return v;
-}
-
-@inline function factorOf<F, T>(x: usize, w: usize): f64 {
-  if (idof<F>() == idof<WeightedSumSkip>()) {
-    const v = <f64>load<T>(x);
-    if (v != v) return 0;
-  }
-  return load<f64>(w);
-}
+import { canonical, readsWeights } from "./children";
+import { ACCUMULATOR_NODES, THREE_TERM_NODES, count } from "./scratch";
+import { productError, sumError, sumErrorOf, swapLanes } from "./steps";
+import { addend, addendOf, factor, factorOf, hasProducts, oneOfEach } from "./terms";
 
 // ---- Stage 1 -----------------------------------------------------------------------------------------------------------
 
 /** n < 2^31 children: the bound below holds with room (n·2^-53 ≪ 1). */
 @inline const BOUND: f64 = 4.440892098500626e-16; // 2^-51
 @inline const TINY: f64 = 3.952525166729972e-323; // 2^-1071
+
+/** How a result is checked: by what was lost, or by a bound of it. */
+class Lossless {}
+class Bounded {}
+
+@inline function isBounded<C>(): bool {
+  return idof<C>() == idof<Bounded>();
+}
 
 /**
  * Two lanes walk from x and y (and v and w) over `steps` children each; `a` and `b` are an addend and factor to begin with.
@@ -104,7 +34,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
  *   no products: r |= what c's additions lost, and the result is accepted if that is nothing.
  * `join`: both lanes belong to one row; else each is a row. Returns the results; NaN is doubt.
  */
-@inline function doubleDouble<F, T>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
+@inline function doubleDouble<F, T, C>(x: usize, y: usize, v: usize, w: usize, steps: u32, a: v128, b: v128, n: u32, join: bool): v128 {
   let s = a, c = f64x2.splat(0), r = f64x2.splat(0);
   if (hasProducts<F>()) {
     s = f64x2.mul(a, b);
@@ -126,7 +56,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
       const sum = f64x2.add(s, p);
       const t = sumError(s, p, sum);
       const lower = f64x2.add(c, t);
-      r = v128.or(r, sumError(c, t, lower));
+      r = isBounded<C>() ? f64x2.add(r, f64x2.abs(lower)) : v128.or(r, sumError(c, t, lower));
       c = lower;
       s = sum;
     }
@@ -141,13 +71,13 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
     const s1 = swapLanes(s), c1 = swapLanes(c);
     const sum = f64x2.add(s, s1), t = sumError(s, s1, sum);
     const lower = f64x2.add(c, c1), all = f64x2.add(lower, t);
-    r = hasProducts<F>()
+    r = isBounded<C>()
       ? f64x2.add(f64x2.add(r, swapLanes(r)), f64x2.abs(lower))
       : v128.or(v128.or(r, swapLanes(r)), v128.or(sumError(c, c1, lower), sumError(lower, t, all)));
     s = sum;
     c = all;
   }
-  if (hasProducts<F>()) {
+  if (isBounded<C>()) {
     const high = f64x2.add(s, c), low = sumError(s, c, high);
     r = f64x2.add(r, f64x2.add(f64x2.abs(c), f64x2.abs(low)));
     const bound = f64x2.add(f64x2.mul(r, f64x2.splat(BOUND)), f64x2.splat(<f64>n * TINY));
@@ -160,7 +90,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
 }
 
 /** One row of n ≥ 1 children. */
-@inline function doubleDoubleRow<F, T>(x: usize, w: usize, n: u32): f64 {
+function doubleDoubleRow<F, T, C>(x: usize, w: usize, n: u32): f64 {
   const steps = n >> 1;
   let a = f64x2.splat(0), b = f64x2.splat(0);
   if (n & 1) {
@@ -169,7 +99,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
     a = f64x2.replace_lane(a, 0, addendOf<F, T>(x + end, w + (n - 1) * 8));
     if (hasProducts<F>()) b = f64x2.replace_lane(b, 0, factorOf<F, T>(x + end, w + (n - 1) * 8));
   }
-  return f64x2.extract_lane(doubleDouble<F, T>(x, x + steps * sizeof<T>(), w, w + steps * 8, steps, a, b, n, true), 0);
+  return f64x2.extract_lane(doubleDouble<F, T, C>(x, x + steps * sizeof<T>(), w, w + steps * 8, steps, a, b, n, true), 0);
 }
 
 // ---- Stages 2 and 3 ----------------------------------------------------------------------------------------------------
@@ -191,7 +121,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
 @inline const PRODUCT_MIN: f64 = 1.0261342003245941e-289; // 2^-960
 
 /** The sum as three terms, or NaN if one step was inexact. */
-@inline function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
+function threeTerms<F, T>(x: usize, w: usize, n: u32): f64 {
   let s: f64 = 0, c: f64 = 0, d: f64 = 0, lost = false;
   for (; n; n--) {
     const a = addendOf<F, T>(x, w);
@@ -225,8 +155,10 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
   return result - result == 0 ? result + 0 : NaN;
 }
 
-/** Any row. Specials are classified by their IEEE product (clause 8). */
-@inline function superaccumulated<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
+/** Any row. Specials are classified by their IEEE product (clause 8); once there is one, no number matters any more. */
+function superaccumulated<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
+  const chunks = scratch;
+  count(scratch, ACCUMULATOR_NODES);
   clear(chunks);
   let special: f64 = 0; // the IEEE sum of the non-finite terms: NaN, an infinity, or 0 for none
   while (n) {
@@ -236,12 +168,13 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
       const a = addendOf<F, T>(x, w);
       if (hasProducts<F>()) {
         const b = factorOf<F, T>(x, w);
-        if (a - a == 0 && b - b == 0) addProduct(chunks, a, b);
-        else special += a * b;
+        if (a - a != 0 || b - b != 0) special += a * b;
+        else if (special == 0) addProduct(chunks, a, b);
       } else {
-        if (a - a == 0) addNumber(chunks, a);
-        else special += a;
+        if (a - a != 0) special += a;
+        else if (special == 0) addNumber(chunks, a);
       }
+      if (special != special) return NaN;
       x += sizeof<T>();
       if (readsWeights<F>()) w += 8;
     }
@@ -251,7 +184,7 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
 }
 
 /** Whether every addend, or one factor of every finite product, is zero. Ends at the first that is not. */
-@inline function isZero<F, T>(x: usize, w: usize, n: u32): bool {
+function isZero<F, T>(x: usize, w: usize, n: u32): bool {
   for (; n; n--) {
     const a = addendOf<F, T>(x, w);
     if (hasProducts<F>()) {
@@ -265,98 +198,63 @@ import { Sum, SumSkip, WeightSkip, WeightedSum, WeightedSumSkip, canonical, firs
 }
 
 /** Stages 2 and 3 of a row that stage 1 was in doubt about. Rows of zeros, which are common, end here at once. */
-function settle<F, T>(x: usize, w: usize, n: u32, chunks: usize): f64 {
+export function settle<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
   if (isZero<F, T>(x, w, n)) return 0;
+  if (!hasProducts<F>()) {
+    const sum = doubleDoubleRow<F, T, Bounded>(x, w, n);
+    if (sum == sum) return sum;
+  }
+  count(scratch, THREE_TERM_NODES);
   const sum = threeTerms<F, T>(x, w, n);
-  return sum == sum ? sum : superaccumulated<F, T>(x, w, n, chunks);
+  return sum == sum ? sum : superaccumulated<F, T>(x, w, n, scratch);
 }
 
 // ---- Rows --------------------------------------------------------------------------------------------------------------
 
-/** Exact row of any length into out; returns 1 if stage 1 was in doubt. */
-@inline export function exactRow<F, T>(x: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
-  if (!isFloat<T>() && !hasProducts<F>()) {
-    store<f64>(out, <f64>integerSum<T>(x, n));
-    return 0;
-  }
-  // One addition or one product is its own exact rounding. A product that underflows keeps its sign; a zero factor gives +0.
-  if (n <= (hasProducts<F>() ? 1 : 2)) {
-    let sum: f64 = 0;
-    if (n) {
-      sum = addendOf<F, T>(x, w);
-      if (hasProducts<F>()) {
-        const b = factorOf<F, T>(x, w);
-        const p = sum * b;
-        sum = sum == 0 || b == 0 ? p + 0 : p;
-      } else if (n == 2) sum += addendOf<F, T>(x + sizeof<T>(), w + 8);
-    }
-    store<f64>(out, hasProducts<F>() ? (sum == sum ? sum : NaN) : canonical(sum));
-    return 0;
-  }
-  const sum = doubleDoubleRow<F, T>(x, w, n);
-  if (sum == sum) {
-    store<f64>(out, sum);
-    return 0;
-  }
-  store<f64>(out, settle<F, T>(x, w, n, chunks));
-  return 1;
+/** A long row of any values: as good as never in doubt about three terms, so they are left out. */
+export function anyRow<F, T>(x: usize, w: usize, n: u32, scratch: usize): f64 {
+  const sum = doubleDoubleRow<F, T, Bounded>(x, w, n);
+  return sum == sum ? sum : superaccumulated<F, T>(x, w, n, scratch);
 }
 
-/** Two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. Returns how many were in doubt. */
-@inline export function twoExactRows<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize, chunks: usize): i32 {
+/** Stage 1 of a row of any length: its exact sum, or NaN. */
+export function firstTry<F, T>(x: usize, w: usize, n: u32): f64 {
+  return hasProducts<F>() ? doubleDoubleRow<F, T, Bounded>(x, w, n) : doubleDoubleRow<F, T, Lossless>(x, w, n);
+}
+
+/** Rows of at most this many children are one addition or one product, which is its own exact rounding. */
+@inline export function singleMax<F>(): u32 {
+  return hasProducts<F>() ? 1 : 2;
+}
+
+/** Such a row. A product that underflows keeps its sign; a zero factor gives +0. */
+@inline export function single<F, T>(x: usize, w: usize, n: u32): f64 {
+  if (!n) return 0;
+  const a = addendOf<F, T>(x, w);
+  if (hasProducts<F>()) {
+    const b = factorOf<F, T>(x, w);
+    const p = a * b;
+    return p != p ? NaN : a == 0 || b == 0 ? p + 0 : p;
+  }
+  return canonical(n == 2 ? a + addendOf<F, T>(x + sizeof<T>(), w + 8) : a);
+}
+
+/** Stage 1 of two rows of n ≥ 3 children each, one per lane: x and y with the weights v and w. Returns which are in doubt: bits 0 and 1. */
+export function firstTryOfTwo<F, T>(x: usize, y: usize, v: usize, w: usize, n: u32, out: usize): i32 {
   const zero = f64x2.splat(0);
-  const sums = doubleDouble<F, T>(x, y, v, w, n, zero, zero, n, false);
+  const sums = hasProducts<F>()
+    ? doubleDouble<F, T, Bounded>(x, y, v, w, n, zero, zero, n, false)
+    : doubleDouble<F, T, Lossless>(x, y, v, w, n, zero, zero, n, false);
   v128.store(out, sums);
-  const doubts = f64x2.ne(sums, sums);
-  if (!v128.any_true(doubts)) return 0;
-  const which = i64x2.bitmask(doubts);
-  if (which & 1) store<f64>(out, settle<F, T>(x, v, n, chunks));
-  if (which & 2) store<f64>(out, settle<F, T>(y, w, n, chunks), 8);
-  return popcnt(which);
+  return i64x2.bitmask(f64x2.ne(sums, sums));
 }
 
 /** Longer rows of products are faster with both lanes in one row: 32 children 2.3 against 2.9 ns each, 64 children 2.7 against 2.3. */
 @inline const TOGETHER_MAX: u32 = 48;
 
-/** Whether rows of n children go through twoExactRows. */
+/** Whether rows of n children go through firstTryOfTwo. */
 @inline export function goTogether<F, T>(n: u32): bool {
   if (hasProducts<F>()) return n > 2 && n <= TOGETHER_MAX;
   return isFloat<T>() && n > 2;
 }
 
-// ---- Integers ----------------------------------------------------------------------------------------------------------
-
-/** Eight or sixteen narrow integers → four sums. */
-@inline function sumToFour<T>(v: v128): v128 {
-  if (sizeof<T>() == 2) return i32x4.extadd_pairwise_i16x8_s(v);
-  if (isSigned<T>()) return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
-  return i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v));
-}
-
-@inline function sumToTwo(four: v128): v128 {
-  return i64x2.add(i64x2.extend_low_i32x4_s(four), i64x2.extend_high_i32x4_s(four));
-}
-
-/** Σ x, exact in 64 bits for n < 2^31, so in any order. */
-@inline export function integerSum<T>(x: usize, n: u32): i64 {
-  const tail = (n * sizeof<T>()) & 15;
-  const end = x + n * sizeof<T>() - tail;
-  let two = i64x2.splat(0);
-  while (x < end) {
-    if (sizeof<T>() == 4) {
-      two = i64x2.add(two, sumToTwo(v128.load(x)));
-      x += 16;
-    } else {
-      // 4096 vectors of two i16 per lane stay below 2^29.
-      const stop = end - x > 65536 ? x + 65536 : end;
-      let four = i32x4.splat(0);
-      for (; x < stop; x += 16) four = i32x4.add(four, sumToFour<T>(v128.load(x)));
-      two = i64x2.add(two, sumToTwo(four));
-    }
-  }
-  if (tail) {
-    const rest = v128.and(v128.load(x), firstBytes(tail));
-    two = i64x2.add(two, sumToTwo(sizeof<T>() == 4 ? rest : sumToFour<T>(rest)));
-  }
-  return i64x2.extract_lane(two, 0) + i64x2.extract_lane(two, 1);
-}

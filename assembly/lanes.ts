@@ -104,11 +104,16 @@ import {
   }
 }
 
+/** Families of short rows that are worth code of their own for every length. */
+@inline function isHot<F, T>(): bool {
+  return isFloat<T>() && (idof<F>() == idof<Sum>() || idof<F>() == idof<WeightedSum>() || idof<F>() == idof<Dot>());
+}
+
 /** Rows of at most this many children have at most one term per lane. */
-@inline export const SHORT: u32 = 16;
+@inline const SHORT: u32 = 16;
 
 /** Dense rows of 1 … 16 children that share their weights. */
-@inline export function shortLaneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
+@inline function shortLaneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, out: usize): void {
   switch ((extent + 1) >> 1) {
     case 1: return shortRows<F, T, P1>(x, rows, extent, w, out);
     case 2: return shortRows<F, T, P2>(x, rows, extent, w, out);
@@ -194,6 +199,32 @@ import {
 }
 
 /** One row of any length up to 4096. */
-@inline export function laneRow<F, T>(x: usize, w: usize, n: u32): f64 {
+@inline function laneRow<F, T>(x: usize, w: usize, n: u32): f64 {
   return total(n <= SHORT ? shortLaneRow<F, T>(x, w, n) : longLaneRow<F, T>(x, w, n));
+}
+
+/** Rows of equal extent. Dense rows that are short and share their weights have loops of their own. */
+export function laneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void {
+  if (isHot<F, T>()) {
+    if (extent && extent <= SHORT && !wstride) return shortLaneRows<F, T>(x, rows, extent, w, out);
+  }
+  const size = extent * sizeof<T>(), wsize = wstride * weightBytes<F>();
+  for (; rows; rows--) {
+    store<f64>(out, laneRow<F, T>(x, w, extent));
+    x += size;
+    w += wsize;
+    out += 8;
+  }
+}
+
+/** Rows by offsets. */
+export function raggedLaneRows<F, T>(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void {
+  let start = load<u32>(offsets);
+  for (; rows; rows--) {
+    offsets += 4;
+    const end = load<u32>(offsets);
+    store<f64>(out, laneRow<F, T>(x + start * sizeof<T>(), w + start * weightBytes<F>(), end - start));
+    start = end;
+    out += 8;
+  }
 }

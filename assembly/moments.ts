@@ -8,8 +8,9 @@
  */
 import { MomentsSkip } from "./children";
 import { CHUNKS_BYTES, addNumber, addProduct, clear } from "./accumulator";
-import { isNarrow, oneOfEach, productError, sumError, swapLanes } from "./exact";
 import { countNumbers } from "./extremes";
+import { isNarrow, productError, sumError, swapLanes } from "./steps";
+import { oneOfEach } from "./terms";
 
 /** Bytes of one row's moments. */
 @inline export const MOMENTS_BYTES: u32 = 48;

@@ -68,6 +68,15 @@ export interface EngineStats {
   /** Worker threads that ended and were replaced, and parts that ran again because of it. */
   readonly workersReplaced: number;
   readonly retries: number;
+  /**
+   * What exact sums took beyond their fast path, on the calling thread and on workers; results do not depend on it. Blocks of at most 2048
+   * leaves, under accuracy `"exact"`, whose values are too far apart for plain sums in one bin or two.
+   */
+  readonly slowBlocks: number;
+  /** Nodes of any level whose sum, by its double-double, lay too near to a tie or to zero, and so was computed with three terms. */
+  readonly threeTermNodes: number;
+  /** Nodes that took an accumulator over the whole range of float64: sums of values very far apart, or that are not finite. */
+  readonly accumulatorNodes: number;
 }
 
 /** The form of dense inputs. */
@@ -146,6 +155,7 @@ export class Engine {
       memoryBytes: this.#wasm.heaps.bytesUsed,
       workersReplaced: replaced,
       retries,
+      ...this.#wasm.exactWork,
     };
   }
 

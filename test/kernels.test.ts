@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
+  COUNTERS,
+  COUNTERS_AT,
   type Family,
   instantiateKernels,
   KERNELS,
@@ -32,8 +34,8 @@ const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
 // ---- Where kernels work: guards of ones (NaN, −1) around everything --------------------------------------------------------
 
-const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
-const REGION = { x: 1 << 20, w: 2 << 20, offsets: 3 << 20, out: (3 << 20) + (1 << 19), scratch: 65536 };
+const memory = new WebAssembly.Memory({ initial: 128, maximum: 128, shared: true });
+const REGION = { x: 1 << 20, w: 4 << 20, offsets: 6 << 20, out: 7 << 20, scratch: 65536 };
 let kernels: Kernels;
 beforeAll(() => {
   kernels = instantiateKernels(loadKernelModule(), memory);
@@ -93,12 +95,16 @@ function withOut(family: Family, rows: number, run: (out: number) => void): Floa
     new Uint8Array(memory.buffer, REGION.scratch + SCRATCH_BYTES, 64),
   ];
   for (const guard of scratchGuards) guard.fill(0x5a);
+  new Uint32Array(memory.buffer, REGION.scratch + COUNTERS_AT, COUNTERS).fill(0);
   run(out);
   const outGuards = [new Uint8Array(memory.buffer, out - 64, 64), new Uint8Array(memory.buffer, out + 8 * words, 64)];
   if (!outGuards.every((guard) => guard.every((byte) => byte === 0xff))) throw new Error(`${family} writes beside its results`);
   if (!scratchGuards.every((guard) => guard.every((byte) => byte === 0x5a))) throw new Error(`${family} writes beside its scratch`);
   return new Float64Array(memory.buffer, out, words).slice();
 }
+
+/** What the latest exact kernel counted: slow blocks, nodes that needed three terms, nodes that needed the accumulator. */
+const counted = (): number[] => [...new Uint32Array(memory.buffer, REGION.scratch + COUNTERS_AT, COUNTERS)];
 
 function joined(dtype: Dtype, parts: readonly TypedData[]): TypedData {
   const all = new ARRAYS[dtype](parts.reduce((n, part) => n + part.length, 0));
@@ -142,6 +148,10 @@ const KINDS: Readonly<Record<string, readonly [x: Draw, w: Draw]>> = {
   "NaN weights": [normal, (r) => (r.int(20) ? normal(r) : nan)],
   prices: [(r) => r.int(1_000_000) / 128, (r) => r.int(1000)],
   decimals: [(r) => r.int(1_000_000) / 100, (r) => r.int(100) / 10],
+  "float32 weights": [normal, (r) => Math.fround(r.next())],
+  "one infinity": [(r) => (r.int(3000) ? normal(r) : inf), (r) => Math.fround(r.next())],
+  "one NaN": [(r) => (r.int(3000) ? normal(r) : nan), (r) => Math.fround(r.next())],
+  "far apart": [(r) => normal(r) * 2 ** (r.int(100) - 50), (r) => normal(r) * 2 ** (r.int(100) - 50)],
 };
 
 const INTEGER_KINDS: Readonly<Record<string, readonly [x: Draw, w: Draw]>> = {
@@ -426,33 +436,244 @@ test.each(["i32", "i16", "i8", "u8"] as const)("exactSum_dense_%s is exact over 
   }
 });
 
-test("the exact kernels count the rows that their fast path was in doubt about", () => {
-  const r = random(7);
-  const random64 = Array.from({ length: 100 }, () => rowOf("f64", 32, ["normal", [normal, normal]], r));
-  const ties = Array.from({ length: 100 }, () => rowOf("f64", 32, ["zeros", [() => 0, normal]], r));
-  const doubts = (rows: readonly Row[]): number | undefined => {
-    let count: number | undefined;
-    const x = put(
-      REGION.x,
-      joined(
-        "f64",
-        rows.map((row) => row.x),
-      ),
-    );
-    const w = put(
-      REGION.w,
-      joined(
-        "f64",
-        rows.map((row) => row.w),
-      ),
-    );
-    withOut("exactWeightedSum", rows.length, (out) => {
-      count = kernels.dense("exactWeightedSum", "f64")(x, rows.length, 32, w, 32, out, REGION.scratch);
-    });
-    return count;
+/** Numbers of `bits` bits, the last of them set, from 2^least on and below 2^(most + 1): both ends always among them. */
+function between(least: number, most: number, bits: number, n: number, r: Random): number[] {
+  const of = (e: number): number => {
+    const m = bits === 1 ? 1 : 2 ** (bits - 1) + 2 * r.int(2 ** Math.min(bits - 2, 31)) + 1;
+    const shift = e - bits + 1;
+    return sign(r) * m * 2 ** Math.max(shift, -1000) * 2 ** Math.min(shift + 1000, 0);
   };
-  expect(doubts(random64)).toBe(0);
-  expect(doubts(ties)).toBe(100);
+  return Array.from({ length: n }, (_, i) => of(i === 0 ? least : i === n - 1 ? most : least + r.int(most - least + 1)));
+}
+
+/** A bound of how many terms a bin takes: n ≤ 2^k. */
+const logOf = (n: number): number => Math.max(3, Math.ceil(Math.log2(n)));
+
+describe("certificates of blocks", () => {
+  const LENGTHS = [3, 8, 9, 16, 63, 64, 95, 96, 97, 127, 128, 129, 1024, 2047, 2048];
+  const inBlock = (n: number): number => Math.max(1, Math.min(3, Math.floor(2048 / n)));
+
+  function check(family: Family, dtype: Dtype, rows: readonly Row[], slow: number | undefined): void {
+    const want = rows.map((row) => exactly(family, row).value());
+    compare(rows, runDense(family, dtype, rows, false), (i) => want[i]!, family);
+    if (slow !== undefined)
+      expect([rows[0]!.x.length, ...counted()]).toEqual([rows[0]!.x.length, slow, expect.anything(), expect.anything()]);
+    compare(rows, runRagged(family, dtype, rows), (i) => want[i]!, family);
+  }
+  const rowsOf = (dtype: Dtype, n: number, x: () => number[], w: () => number[]): Row[] =>
+    Array.from({ length: inBlock(n) }, () => ({ kind: "certificate", x: new ARRAYS[dtype](x()), w: Float64Array.from(w()) }));
+
+  test.each(LENGTHS)("sums of %i children are exact on both sides of one bin and of two", (n) => {
+    const r = random(n);
+    const k = logOf(n);
+    const none = (): number[] => new Array<number>(n).fill(nan);
+    for (const [dtype, bits] of [
+      ["f64", 53],
+      ["f32", 24],
+    ] as const) {
+      // One bin: E + k − L ≤ 53. All of these are within two.
+      for (const by of [-1, 0, 1, 2]) {
+        const few = dtype === "f64" ? 53 - k : 20;
+        check(
+          "exactSum",
+          dtype,
+          rowsOf(dtype, n, () => between(-5, -5 + 53 - k - few + by + (dtype === "f64" ? 1 : 0), few, n, r), none),
+          0,
+        );
+      }
+      // Two bins: E + 2k − L ≤ 106.
+      for (const by of [-1, 0, 1, 5]) {
+        const spread = 106 - 2 * k - bits + by;
+        check(
+          "exactSum",
+          dtype,
+          rowsOf(dtype, n, () => between(-60, -60 + spread, bits, n, r), none),
+          by > 0 ? 1 : 0,
+        );
+      }
+    }
+  });
+
+  test.each(LENGTHS)("sums of %i products are exact on both sides of one bin and of two", (n) => {
+    const r = random(n);
+    const k = logOf(n);
+    for (const by of [-1, 0, 1, 2]) {
+      const bits = Math.floor((53 - k) / 2);
+      const least = between(-7, -7, bits, n, r);
+      check(
+        "exactWeightedSum",
+        "f64",
+        rowsOf(
+          "f64",
+          n,
+          () => between(0, Math.max(0, 53 - k - 2 * bits + by), bits, n, r),
+          () => least,
+        ),
+        0,
+      );
+    }
+    for (const by of [-1, 0, 1, 5]) {
+      // f32 times f32: 24 + 24 bits, and a spread that is shared out.
+      const spread = 106 - 2 * k - 48 + by;
+      const [a, b] = [Math.floor(spread / 2), Math.ceil(spread / 2)];
+      check(
+        "exactWeightedSum",
+        "f32",
+        rowsOf(
+          "f32",
+          n,
+          () => between(-20, -20 + a, 24, n, r),
+          () => between(-9, -9 + b, 24, n, r),
+        ),
+        by > 0 ? 1 : 0,
+      );
+    }
+    // A product of 53 bits is a float64, one of 54 is not. (Short rows of float64 are not scanned if their weights have many bits.)
+    for (const [x, w] of [
+      [29, 24],
+      [30, 24],
+      [26, 27],
+      [27, 27],
+    ] as const)
+      check(
+        "exactWeightedSum",
+        "f64",
+        rowsOf(
+          "f64",
+          n,
+          () => between(0, 3, x, n, r),
+          () => between(0, 2, w, n, r),
+        ),
+        x + w > 53 ? 1 : 0,
+      );
+  });
+
+  test.each(LENGTHS)("sums of %i children are exact at both ends of the range", (n) => {
+    const r = random(n);
+    const k = logOf(n);
+    const ones = (): number[] => new Array<number>(n).fill(1);
+    for (const by of [-2, -1, 0, 1, 2, k, k + 1]) {
+      const top = Math.min(1023, 1021 - k + by);
+      check(
+        "exactSum",
+        "f64",
+        rowsOf("f64", n, () => between(top - 2, top, 53, n, r), ones),
+        undefined,
+      );
+      check(
+        "exactSum",
+        "f64",
+        rowsOf("f64", n, () => between(top - 2, top, 53, n, r).map(Math.abs), ones),
+        undefined,
+      );
+      check(
+        "exactSum",
+        "f64",
+        rowsOf("f64", n, () => between(top, top, 1, n, r), ones),
+        undefined,
+      );
+    }
+    for (const most of [-1074, -1073, -1060, -1023, -1022, -1021, -1000, -970, -960]) {
+      check(
+        "exactSum",
+        "f64",
+        rowsOf("f64", n, () => between(-1074, most, 1, n, r), ones),
+        undefined,
+      );
+      // Products down to 2^-1074, and below.
+      const tiny = (e: number): Row[] =>
+        rowsOf(
+          "f64",
+          n,
+          () => between(e, Math.max(e, most + 500), 20, n, r),
+          () => between(-500, -498, 20, n, r),
+        );
+      for (const e of [-535, -536, -537, -540]) check("exactWeightedSum", "f64", tiny(e), undefined);
+    }
+    for (const most of [-149, -148, -127, -126, -125, -100])
+      check(
+        "exactSum",
+        "f32",
+        rowsOf("f32", n, () => between(-149, most, 1, n, r), ones),
+        0,
+      );
+  });
+});
+
+test.each(["exactSum", "exactWeightedSum", "exactSumSkip", "exactWeightedSumSkip", "exactWeightSkip"] as const)(
+  "%s of long rows is the exact sum rounded once",
+  (family) => {
+    const r = random(5);
+    for (const dtype of ["f32", "f64"] as const)
+      for (const kind of kindsOf(dtype))
+        for (const n of [2049, 4096, 4097, 6145]) {
+          const row = rowOf(dtype, n, kind, r);
+          const want = exactly(family, row).value();
+          const [dense] = runDense(family, dtype, [row], true);
+          const [ragged] = runRagged(family, dtype, [row]);
+          if (!same(dense!, want) || !same(ragged!, want))
+            throw new Error(`${family} of ${dtype}: ${n} children (${kind[0]}): ${dense} and ${ragged}, not ${want}`);
+        }
+  },
+);
+
+test("rows of more blocks than there is room for what they come to are exact", () => {
+  const r = random(11);
+  const check = (family: Family, dtype: Dtype, row: Row): void => {
+    const want = exactly(family, row).value();
+    expect(runDense(family, dtype, [row], true)[0]).toBe(want);
+  };
+  const n = 520_000;
+  check("exactSum", "f32", { kind: "two bins", x: Float32Array.from({ length: n }, () => normal(r)), w: new Float64Array(1) });
+  const m = 60_000;
+  for (const spread of [40, 120, 200])
+    check("exactWeightedSum", "f64", {
+      kind: "hard",
+      x: Float64Array.from({ length: m }, () => normal(r) * 2 ** r.int(spread)),
+      w: Float64Array.from({ length: m }, () => normal(r)),
+    });
+});
+
+describe("what exact kernels count", () => {
+  const r = random(7);
+  const bits53 = (n: number): number[] => between(-1, -1, 53, n, r);
+  const cancelling = (n: number): number[] => bits53(n).flatMap((v) => [v, -v]);
+  const row = (x: readonly number[], w: readonly number[]): Row => ({ kind: "made up", x: Float64Array.from(x), w: Float64Array.from(w) });
+  const weights = (x: readonly number[]): number[] => x.map((_, i) => 1 + (i >> 1) * 2 ** -50);
+  const FIVE = [1e300, 1e200, 1e100, 1, 1e-100];
+
+  test.each<[string, Family, Row, number[]]>([
+    ["nothing: one bin", "exactSum", row(between(0, 9, 10, 2048, r), new Array<number>(2048).fill(1)), [0, 0, 0]],
+    ["nothing: two bins", "exactSum", row(between(-9, 9, 53, 4096, r), new Array<number>(4096).fill(1)), [0, 0, 0]],
+    ["a slow block for each 2048 products of 106 bits", "exactWeightedSum", row(bits53(4097), bits53(4097)), [3, 0, 0]],
+    ["one that takes more bins", "exactSum", row(between(-150, 9, 53, 512, r), bits53(512)), [1, 0, 0]],
+    ["a slow block alone where the rounding test passes", "exactWeightedSum", row(bits53(16), bits53(16)), [1, 0, 0]],
+    [
+      "a tie, which takes three terms",
+      "exactWeightedSum",
+      row([...cancelling(4), 1, 2 ** -53], [...weights(cancelling(4)), 1, 1]),
+      [1, 1, 0],
+    ],
+    [
+      "what lies further apart than three terms",
+      "exactWeightedSum",
+      row([...FIVE, ...FIVE.map((v) => -v), 1e-200], [...FIVE, ...FIVE].map(() => 1 + 2 ** -40).concat(1)),
+      [1, 1, 1],
+    ],
+    ["a long row with a NaN", "exactSum", row([...bits53(2048), nan], bits53(2049)), [1, 0, 1]],
+    ["not what is skipped", "exactSumSkip", row([...bits53(2048), nan], bits53(2049)), [0, 0, 0]],
+  ])("%s", (_, family, given, want) => {
+    expect(runDense(family, "f64", [given], false)[0]).toBe(exactly(family, given).value());
+    expect(counted()).toEqual(want);
+    expect(runRagged(family, "f64", [given])[0]).toBe(exactly(family, given).value());
+    expect(counted()).toEqual(want);
+  });
+
+  test("row by row: 100 zeros of random products are 100 nodes", () => {
+    const rows = Array.from({ length: 100 }, () => row([1, -1, 3, -3, 2 ** -60], [0.1, 0.1, 0.3, 0.3, 0.1]));
+    runDense("exactWeightedSum", "f64", rows, false);
+    expect(counted()).toEqual([1, 100, 0]);
+  });
 });
 
 /** Any finite float64, by sign, exponent and fraction; edges and ties often. */

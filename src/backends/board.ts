@@ -14,6 +14,9 @@ export const WORKERS_MAX = 256;
 /** Numbers a job may hand to its parts. */
 export const WORDS_MAX = 64;
 
+/** What each worker may count. */
+export const COUNTS_MAX = 4;
+
 /** Nobody has the part yet. */
 export const FREE = 0;
 /** The worker in the word's slot is inside the part. */
@@ -62,13 +65,16 @@ export interface Board {
   readonly words: Float64Array;
   /** Each worker's first start and last end in its latest job, by {@link clockMs}. */
   readonly times: Float64Array;
+  /** What the workers in each slot counted, ever. */
+  readonly counts: Float64Array;
 }
 
 /** The board in `buffer`, or a new one. */
 export function openBoard(buffer?: SharedArrayBuffer): Board {
   const words = 0;
   const times = words + WORDS_MAX * 8;
-  const control = times + WORKERS_MAX * 16;
+  const counts = times + WORKERS_MAX * 16;
+  const control = counts + WORKERS_MAX * COUNTS_MAX * 8;
   const ready = control + CONTROL_WORDS * 4;
   const parts = ready + WORKERS_MAX * 4;
   const ranges = parts + PARTS_MAX * 4;
@@ -81,6 +87,7 @@ export function openBoard(buffer?: SharedArrayBuffer): Board {
     ranges: new Uint32Array(b, ranges, PARTS_MAX * 2),
     words: new Float64Array(b, words, WORDS_MAX),
     times: new Float64Array(b, times, WORKERS_MAX * 2),
+    counts: new Float64Array(b, counts, WORKERS_MAX * COUNTS_MAX),
   };
 }
 

@@ -45,8 +45,7 @@ export interface KernelFamily {
 }
 
 /**
- * The table. Rows of "lanes" have at most 4096 children, the others any number.
- * `exact…` return how many rows their fast path was in doubt about, and write to scratch.
+ * The table. Rows of "lanes" have at most 4096 children, the others any number. `exact…` write to scratch, and count there.
  */
 export const KERNELS: readonly KernelFamily[] = [
   { family: "sum", dtypes: ALL, weighted: false, skip: false, equals: "lanes" },
@@ -86,18 +85,10 @@ export const COLUMN_KERNELS: readonly { readonly family: ColumnFamily; readonly 
  * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at
  * weight r·wstride. Writes one float64 per row to out (moments: six, products: two). Addresses are byte offsets into the memory.
  */
-export type DenseKernel = (
-  x: number,
-  rows: number,
-  extent: number,
-  w: number,
-  wstride: number,
-  out: number,
-  scratch: number,
-) => number | undefined;
+export type DenseKernel = (x: number, rows: number, extent: number, w: number, wstride: number, out: number, scratch: number) => void;
 
 /** Reduces rows cut by u32 offsets; child i lies at x + i·bytes, its weight is weight i of w. */
-export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => number | undefined;
+export type RaggedKernel = (x: number, offsets: number, rows: number, w: number, out: number, scratch: number) => void;
 
 /** The kernels that say how large rows are, for every dtype; reduce/sizes.ts has their definition, `rowSizes`. */
 export const SIZE_KERNELS: readonly SizeFamily[] = ["sizeSum", "sizeWeighted", "sizeSquares", "sizeLargest"];
@@ -119,7 +110,23 @@ export function evenly(columns: number): number {
 }
 
 /** Bytes that a call of an exact kernel, or of `exactMoments`, needs for itself at `scratch`, 16-byte aligned. */
-export const SCRATCH_BYTES = 4096;
+export const SCRATCH_BYTES = 21632;
+
+/** Where in scratch exact kernels count what they could not do at once, as u32 (assembly/scratch.ts); callers reset it. */
+export const COUNTERS_AT = 21568;
+
+/** What they count there, in this order. */
+export interface ExactWork {
+  /** Blocks of at most 2048 children that neither one bin nor two could hold. */
+  readonly slowBlocks: number;
+  /** Nodes that needed three terms. */
+  readonly threeTermNodes: number;
+  /** Nodes that needed the superaccumulator. */
+  readonly accumulatorNodes: number;
+}
+
+/** How many numbers that is. */
+export const COUNTERS = 3;
 
 /** Bytes past the end of data and weights that kernels may read. */
 export const OVERREAD_BYTES = 64;

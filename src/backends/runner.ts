@@ -2,7 +2,7 @@
 import { FourfoldError } from "../errors.ts";
 import type { ReductionDefinition, UserReduction } from "../reduce/reductions.ts";
 import type { Fitted } from "../reduce/resolve.ts";
-import { instantiateKernels } from "./kernels.ts";
+import { COUNTERS, instantiateKernels } from "./kernels.ts";
 import type { Program, Step } from "./program.ts";
 import type { Runner } from "./serve.ts";
 import { type FindUser, type Ground, Walker, WORD } from "./walk.ts";
@@ -22,7 +22,9 @@ export interface NewHeap {
 export function createRunner({ module }: RunnerSetup, slot: number): Runner {
   const grounds: Ground[] = [];
   const walkers = new Map<number, { readonly walker: Walker; readonly scratchBytes: number }>();
+  const counted = new Float64Array(COUNTERS);
   return {
+    counted,
     message(message) {
       const { heap, memory } = message as NewHeap;
       grounds[heap] = { memory, kernels: instantiateKernels(module, memory) };
@@ -42,7 +44,9 @@ export function createRunner({ module }: RunnerSetup, slot: number): Runner {
       const { walker, scratchBytes } = walkers.get(id)!;
       const own = Float64Array.from(words);
       own[WORD.scratch]! += (slot + 1) * scratchBytes; // the calling thread's scratch comes first
+      walker.counted.fill(0);
       walker.walk(phase, lo, hi, own);
+      for (let i = 0; i < COUNTERS; i++) counted[i]! += walker.counted[i]!;
     },
   };
 }

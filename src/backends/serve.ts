@@ -11,6 +11,7 @@ import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_
 import {
   BELL,
   COUNT,
+  COUNTS_MAX,
   claim,
   clockMs,
   DONE,
@@ -41,6 +42,8 @@ export interface Runner {
   message(message: unknown): void | Promise<void>;
   /** Computes children lo to hi − 1. May run again for the same part, so it must write and never add up. `words` is valid during the call only. */
   run(program: number, phase: number, lo: number, hi: number, words: Float64Array): void;
+  /** What its runs have counted so far: at most COUNTS_MAX numbers, which the pool adds up over its workers. */
+  readonly counted?: Float64Array;
 }
 
 /** What a pool posts to its workers, in order. */
@@ -77,6 +80,8 @@ export async function serve(create: (setup: never, slot: number) => Runner | Pro
   const runner = await create(setup as never, slot);
   const refused = new Map<number, unknown>(); // programs that did not load, and why
   for (const letter of letters) await open(runner, letter, refused);
+  const { counted = new Float64Array(0) } = runner;
+  const before = board.counts.slice(COUNTS_MAX * slot, COUNTS_MAX * (slot + 1)); // by workers that were here before
   let read = posted;
   let stamped = 0; // the epoch that this worker's times belong to
   Atomics.store(board.ready, slot, 1);
@@ -94,6 +99,7 @@ export async function serve(create: (setup: never, slot: number) => Runner | Pro
       if (stamped !== epoch) board.times[2 * slot] = clockMs();
       stamped = epoch;
       const state = runPart(epoch, part);
+      for (let i = 0; i < counted.length; i++) board.counts[COUNTS_MAX * slot + i] = before[i]! + counted[i]!;
       board.times[2 * slot + 1] = clockMs();
       Atomics.store(parts, part, partWord(epoch, slot, state));
       if (state === FAILED) ring(board, REPLY);

@@ -12,6 +12,8 @@ import { unitStart } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import {
+  COUNTERS,
+  COUNTERS_AT,
   type DenseKernel,
   type ExactMoments,
   type Family,
@@ -63,8 +65,11 @@ export class Walker {
   #words: Float64Array = new Float64Array(WORD.stored);
   #from = -1;
   #view: Float64Array = new Float64Array(0);
-  /** Nodes whose rounding test was in doubt, since this walker was made. */
-  doubtful = 0;
+  #words32: Uint32Array = new Uint32Array(0);
+  /** Where the kernels' counters lie, in words of four bytes. */
+  #counterAt = 0;
+  /** What exact sums took since this walker was made, in the order of ExactWork. Slow blocks are those of level f under `"exact"`. */
+  readonly counted: Float64Array = new Float64Array(COUNTERS);
 
   constructor(ground: Ground, program: Program, findUser: FindUser) {
     this.#ground = ground;
@@ -84,6 +89,8 @@ export class Walker {
     const { from, to } = this.#program.phases[phase]!;
     this.#words = words;
     this.#from = from;
+    this.#counterAt = (words[WORD.scratch]! + COUNTERS_AT) / 4;
+    this.#u32().fill(0, this.#counterAt, this.#counterAt + COUNTERS);
     this.#fill(to, lo, hi, words[WORD.stored + to]! + 8 * lo, 8 * this.#stages[to]!.units);
   }
 
@@ -361,15 +368,25 @@ export class Walker {
   #call(family: Family, step: Stage, a: number, b: number, x: number, dtype: Dtype, w: number, own: boolean, out: number): void {
     const { kernels } = this.#ground;
     const scratch = this.#words[WORD.scratch]!;
-    let doubtful: number | undefined;
     if (step.extent !== undefined) {
       const kernel: DenseKernel = kernels.dense(family, dtype);
-      doubtful = kernel(x + BYTES[dtype] * a * step.extent, b - a, step.extent, w, own ? step.extent : 0, out, scratch);
+      kernel(x + BYTES[dtype] * a * step.extent, b - a, step.extent, w, own ? step.extent : 0, out, scratch);
     } else {
       const kernel: RaggedKernel = kernels.ragged(family, dtype);
-      doubtful = kernel(x, step.offsetsAt + 4 * a, b - a, w, out, scratch);
+      kernel(x, step.offsetsAt + 4 * a, b - a, w, out, scratch);
     }
-    this.doubtful += doubtful ?? 0;
+    this.#count(step);
+  }
+
+  /** Takes over what a kernel counted. Outer levels have blocks, too, but no faster sums that theirs could be told from. */
+  #count(step: Stage): void {
+    const words = this.#u32();
+    const at = this.#counterAt;
+    if (words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0) return;
+    if (step.level === 0 && step.sums === "exact") this.counted[0]! += words[at]!;
+    this.counted[1]! += words[at + 1]!;
+    this.counted[2]! += words[at + 2]!;
+    words.fill(0, at, at + COUNTERS);
   }
 
   /** The weights of output r as a kernel takes them: of unit a's first child (dense), or as if of child 0 (ragged). */
@@ -421,6 +438,13 @@ export class Walker {
     const { buffer } = this.#ground.memory;
     if (this.#view.byteLength !== buffer.byteLength) this.#view = new Float64Array(buffer);
     return this.#view;
+  }
+
+  /** The same as words of four bytes. */
+  #u32(): Uint32Array {
+    const { buffer } = this.#ground.memory;
+    if (this.#words32.byteLength !== buffer.byteLength) this.#words32 = new Uint32Array(buffer);
+    return this.#words32;
   }
 }
 

@@ -10,7 +10,7 @@ import { type Stratum, valuesBefore } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import type { Executable, RunContext, RunOutput } from "./backend.ts";
-import { loadKernelModule } from "./kernels.ts";
+import { COUNTERS, type ExactWork, loadKernelModule } from "./kernels.ts";
 import { type Block, BYTES, type Heap, Heaps } from "./memory.ts";
 import { type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
 import { findLocal } from "./runner.ts";
@@ -35,7 +35,6 @@ export interface WasmLayout extends Layout {
 export interface WasmStats {
   bytesCopied: number;
   partsRun: number;
-  doubtfulNodes: number;
 }
 
 /** How to make the backend. */
@@ -51,7 +50,9 @@ export interface WasmOptions {
 /** See the head of this file. */
 export class WasmBackend {
   readonly heaps: Heaps;
-  readonly stats: WasmStats = { bytesCopied: 0, partsRun: 0, doubtfulNodes: 0 };
+  readonly stats: WasmStats = { bytesCopied: 0, partsRun: 0 };
+  /** What exact sums took on the calling thread, in the order of ExactWork. */
+  readonly counted: Float64Array = new Float64Array(COUNTERS);
   closed = false;
   readonly #pool: WorkerPool | undefined;
   #programs = 0;
@@ -62,6 +63,13 @@ export class WasmBackend {
     const module = loadKernelModule();
     if (workers > 0) this.#pool = new WorkerPool({ workers, setup: { module }, jobsMax: runsMax, ...(workerUrl && { workerUrl }) });
     this.heaps = new Heaps(module, memoryBytesMax, (heap) => this.#pool?.broadcast({ heap: heap.index, memory: heap.memory }), reclaim);
+  }
+
+  /** What exact sums took, here and on the workers. */
+  get exactWork(): ExactWork {
+    const onPool = this.#pool?.counted ?? this.counted.map(() => 0);
+    const [slowBlocks, threeTermNodes, accumulatorNodes] = this.counted.map((here, i) => here + onPool[i]!);
+    return { slowBlocks: slowBlocks!, threeTermNodes: threeTermNodes!, accumulatorNodes: accumulatorNodes! };
   }
 
   /** The pool's counts; zeros where there is no pool. */
@@ -245,7 +253,10 @@ class Prepared implements Executable {
     const hi = parts[part + 1]!;
     if (from === -1 && run.piece !== 0)
       this.#copyPiece(run, valuesBefore(this.#strata, -1, to, lo), valuesBefore(this.#strata, -1, to, hi));
+    const { counted } = run.walker;
+    counted.fill(0);
     run.walker.walk(p, lo, hi, run.words);
+    for (let i = 0; i < COUNTERS; i++) this.#backend.counted[i]! += counted[i]!;
     this.#backend.stats.partsRun++;
   }
 
@@ -310,7 +321,7 @@ class Prepared implements Executable {
   }
 
   /** The stored levels as arrays of the caller's own. */
-  #collect({ heap, program, words, walker }: Run): (LevelValues | undefined)[] {
+  #collect({ heap, program, words }: Run): (LevelValues | undefined)[] {
     const levels: (LevelValues | undefined)[] = this.#fitted.levels.map(() => undefined);
     program.steps.forEach((step, s) => {
       if (step.blocks || !this.#layout.keep[step.level]) return;
@@ -325,8 +336,6 @@ class Prepared implements Executable {
       }
       levels[step.level] = { values, outputs: step.outputs, records: records?.slice(0, step.units) };
     });
-    this.#backend.stats.doubtfulNodes += walker.doubtful;
-    walker.doubtful = 0;
     return levels;
   }
 }

@@ -11,6 +11,7 @@ import {
   BELL,
   type Board,
   CANCELLED,
+  COUNTS_MAX,
   clockMs,
   EPOCH,
   FREE,
@@ -136,6 +137,15 @@ export class WorkerPool {
   /** Counts since the pool was made. */
   get stats(): { readonly workers: number; readonly replaced: number; readonly retries: number; readonly jobs: number } {
     return { workers: this.#options.workers, replaced: this.#replaced, retries: this.#retries, jobs: this.#jobs };
+  }
+
+  /** What the runners counted since the pool was made, over all workers. */
+  get counted(): Float64Array {
+    const totals = new Float64Array(COUNTS_MAX);
+    this.#board.counts.forEach((count, i) => {
+      totals[i % COUNTS_MAX]! += count;
+    });
+    return totals;
   }
 
   /** Tells every worker of a program (structured-cloneable), now and whenever one starts. */
