@@ -8,6 +8,7 @@ import { chain, createEngine, type Engine, mean, sum, variance, weightedMean, we
 import { hex } from "./failing.ts";
 import { ask, type Question } from "./oracle.ts";
 import { type Random, random } from "./random.ts";
+import { type Case, mergedState } from "./states.ts";
 
 /** Layouts of each form of input. */
 const LAYOUTS = Math.ceil(Number(process.env["FOURFOLD_RUNS"] ?? 200) / 2);
@@ -106,6 +107,9 @@ describe("rows", () => {
   });
 });
 
+/** SHA-256 of the state of all records: what one Node writes, every other writes. */
+const STATE = "169700b5aeaee241bd8b03f0091807e5cc8633dd79287e8103d7a64361af5741";
+
 describe("records", () => {
   const RECORDS = 3000;
   const r = random(11);
@@ -153,6 +157,24 @@ describe("records", () => {
       const result = await layout.pick(engines).run(c, input, { keep: "all" });
       const bytes = ["site", "region", "all"].flatMap((level) => hex(Array.from(result.level(level), ({ value }) => value)));
       expect(sha256(bytes), `layout ${seed}`).toBe(expected);
+    }
+  });
+
+  test("as states of any batches, merged in any tree: one result, and one set of bytes", LONG, async () => {
+    const leaf = weightedMean({ perNode: [] });
+    const whole: Case = {
+      title: "records of four regions",
+      levels: [leaf, variance(), sum()],
+      leafOfRun: weightedMean({ perNode: weights }),
+      options: { keys: ["region", "site"], by: [["region", "site"], ["region"], []] },
+      records: { values, keys: { region, site }, weights },
+    };
+    for (let seed = 0; seed < LAYOUTS; seed++) {
+      const state = mergedState(random(9000 + seed), whole);
+      const result = state.finish({ keep: "all" });
+      const told = ["f", "g", "h"].flatMap((level) => hex(Array.from(result.level(level), ({ value }) => value)));
+      expect(sha256(told), `layout ${seed}`).toBe(expected);
+      expect(createHash("sha256").update(state.encode()).digest("hex"), `layout ${seed}`).toBe(STATE);
     }
   });
 });
