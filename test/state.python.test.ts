@@ -1,4 +1,4 @@
-// docs/state-format.md in another language: python/fourfold_state.py was written from it, and must agree with src/ on every byte and bit.
+// docs/state-format.md in another language: python/fourfold_state.py shares no code with src/, and must agree with it on every byte and bit.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
