@@ -14,6 +14,7 @@ import {
   weightedMean,
   weightedSum,
 } from "../src/index.ts";
+import { crc32 } from "../src/reduce/crc.ts";
 import { type Random, random } from "./random.ts";
 
 /** The set of the distinct values below a node, and with it a reduction that is neither a sum nor an extreme. */
@@ -147,4 +148,43 @@ function tree(r: Random, states: State[], levels: readonly Reduction[], twice: b
     if (twice && other!.provenance.length > 0 && r.int(3) === 0) state.merge(other!);
   }
   return travelled(states[0]!);
+}
+
+/** Bytes of a state that is not signed, changed somewhere; with a checksum that fits if `restamp` says so, so that readers look further. */
+export function damaged(r: Random, bytes: Uint8Array, restamp: boolean): Uint8Array {
+  let changed = [...bytes.subarray(0, restamp ? -4 : bytes.length)];
+  for (let changes = 1 + r.int(3); changes > 0; changes--) {
+    // Half of them behind the header, which is most of a small state and is told by its hashes.
+    const start = r.int(2) ? Math.min(changed.length, 104) : 0;
+    const at = start + r.int(changed.length - start + 1);
+    switch (r.int(6)) {
+      case 0:
+        changed[at] = (changed[at] ?? 0) ^ (1 << r.int(8));
+        break;
+      case 1:
+        changed[at] = r.int(256);
+        break;
+      case 2:
+        changed.splice(at, r.int(4));
+        break;
+      case 3:
+        changed.splice(at, 0, ...Array.from({ length: 1 + r.int(4) }, () => r.pick([0, 1, 2, 127, 128, 255])));
+        break;
+      case 4:
+        changed = changed.slice(0, at);
+        break;
+      default: // a number that no memory holds
+        changed.splice(at, 1, ...Array.from({ length: 3 + r.int(200) }, () => r.pick([128, 255])), r.int(128));
+    }
+  }
+  const result = Uint8Array.from(changed);
+  return restamp ? stamped(result) : result;
+}
+
+/** Bytes with the checksum that fits them. */
+export function stamped(bytes: Uint8Array): Uint8Array {
+  const all = new Uint8Array(bytes.length + 4);
+  all.set(bytes);
+  new DataView(all.buffer).setUint32(bytes.length, crc32(bytes), true);
+  return all;
 }

@@ -57,8 +57,19 @@ export function readExact(from: ByteReader): ExactSum {
   });
 }
 
+/** Most sums are short, and numbers take a third of the time of BigInts: up to 6 bytes, below 2^53, they are used instead. */
+const SAFE_BYTES = 6;
+const INTEGER_END = 2n ** BigInt(8 * SAFE_BYTES);
+
+function littleEndianNumber(n: number): Uint8Array {
+  const bytes: number[] = [];
+  for (let rest = n; rest > 0; rest = Math.floor(rest / 256)) bytes.push(rest % 256);
+  return Uint8Array.from(bytes);
+}
+
 /** A positive integer as bytes, lowest first, without a leading zero byte. */
 export function littleEndian(n: bigint): Uint8Array {
+  if (n < INTEGER_END) return littleEndianNumber(Number(n));
   const digits = n.toString(16);
   const length = (digits.length + 1) >> 1;
   const bytes = new Uint8Array(length);
@@ -68,6 +79,7 @@ export function littleEndian(n: bigint): Uint8Array {
 
 /** The integer of {@link littleEndian} bytes; of none: 0. */
 export function fromLittleEndian(bytes: Uint8Array): bigint {
+  if (bytes.length <= SAFE_BYTES) return BigInt(bytes.reduceRight((value, byte) => value * 256 + byte, 0));
   let digits = "0x0";
   for (let i = bytes.length - 1; i >= 0; i--) digits += bytes[i]!.toString(16).padStart(2, "0");
   return BigInt(digits);

@@ -31,9 +31,20 @@ export function checkKey(key: Key, column: string): void {
 class Column {
   readonly #codes = new Map<Key, number>();
   readonly keys: Key[] = [];
+  /** Nodes come in order of key, so most keys are the one before again. */
+  #last: Key | undefined;
+  #lastCode = 0;
 
   /** The number of a key; it gets the next one if it is new. 2 and 2n are one key, shown as 2. */
   code(key: Key): number {
+    if (key !== this.#last) {
+      this.#lastCode = this.#find(key);
+      this.#last = key;
+    }
+    return this.#lastCode;
+  }
+
+  #find(key: Key): number {
     const number = typeof key === "bigint" ? Number(key) : 0;
     const same = typeof key === "bigint" && Number.isFinite(number) && BigInt(number) === key ? number : key;
     const known = this.#codes.get(same);
