@@ -21,8 +21,8 @@ import { sumErrorOf } from "./steps";
   store<f64>(out, flag, 16);
 }
 
-/** The sum of n numbers at x as H + L, within 2^-104·|H|, if three terms hold it. */
-function near(x: usize, n: u32, out: usize): bool {
+/** The sum of n numbers at x as H + L, exactly or within 2^-104·|H|, if three terms hold it. */
+function ofThree(x: usize, n: u32, out: usize): bool {
   let s: f64 = 0, c: f64 = 0, d: f64 = 0, lost = false;
   for (; n; n--) {
     const v = load<f64>(x);
@@ -38,9 +38,11 @@ function near(x: usize, n: u32, out: usize): bool {
   const cd = c + d, rest = sumErrorOf(c, d, cd);
   const high = s + cd, t = sumErrorOf(s, cd, high);
   const low = t + rest;
-  // The last addition loses at most 2^-53·|low|.
   if (lost || !(abs(low) <= abs(high) * 4.440892098500626e-16)) return false;
-  put(out, high, low, 3);
+  // What the addition of low lost is at most 2^-53·|low|; where it lost nothing, high + low is the sum, and can be made to begin with its RN.
+  const exact = sumErrorOf(t, rest, low) == 0;
+  const whole = high + low;
+  put(out, exact ? whole : high, exact ? sumErrorOf(high, low, whole) : low, exact ? 1 : 3);
   return true;
 }
 
@@ -50,7 +52,7 @@ function partsRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, out: 
   let made = collect<F, T>(x, w, n, shared, wr, scratch);
   if (made > 2 && joined(made, scratch)) made = 2;
   if (made > 2) {
-    if (near(at, made, out)) return;
+    if (ofThree(at, made, out)) return;
     made = -1;
   }
   if (made >= 0) {
