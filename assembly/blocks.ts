@@ -45,7 +45,7 @@ function rounded(made: u32, scratch: usize): f64 {
 }
 
 /** Makes two numbers of many, if two bins do. */
-function joined(made: u32, scratch: usize): bool {
+export function joined(made: u32, scratch: usize): bool {
   const at = scratch + PARTIALS;
   const range = rangeOf<Sum, f64>(at, made);
   const k = logOf(made), m = binOf(topOf(range), k);
@@ -54,39 +54,48 @@ function joined(made: u32, scratch: usize): bool {
   return true;
 }
 
-/** A row that has its blocks to itself. `wr`: the range of all its weights, where others share them. */
-function longRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratch: usize): f64 {
+/**
+ * Leaves what the blocks of a row come to at PARTIALS and returns how many numbers those are, or −1 if bins will not do.
+ * `wr`: the range of all its weights, where others share them.
+ */
+export function collect<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratch: usize): i32 {
   let made: u32 = 0;
-  let at = x, v = w;
   for (let left = n; left; ) {
     if (made > PARTIALS_MAX - MADE_MAX) {
-      if (!joined(made, scratch)) return anyRow<F, T>(x, w, n, scratch);
+      if (!joined(made, scratch)) return -1;
       made = 2;
     }
     const m = min(left, BLOCK);
-    const xr = childrenRange<F, T>(at, m);
-    if (readsWeights<F>() && !shared) wr = rangeOfWeights(v, m);
+    const xr = childrenRange<F, T>(x, m);
+    if (readsWeights<F>() && !shared) wr = rangeOfWeights(w, m);
     const range = rangeOfTerms<F>(xr, wr);
     const k = logOf(m);
     const bins = binsFor<F>(range, k);
     const out = scratch + PARTIALS + made * 8;
     if (bins == 1) {
-      laneRows<F, T>(at, 1, m, v, 0, out);
+      if (!isFloat<T>() && !hasProducts<F>()) store<f64>(out, <f64>integerSum<T>(x, m));
+      else laneRows<F, T>(x, 1, m, w, 0, out);
       made++;
     } else if (bins == 2) {
-      twoBins<F, T>(at, v, m, sigmaOf(binOf(topOf(range), k)), out);
+      twoBins<F, T>(x, w, m, sigmaOf(binOf(topOf(range), k)), out);
       made += 2;
     } else {
       count(scratch, SLOW_BLOCKS);
-      const more = hardTerms<F, T>(at, v, m, xr, wr, out, scratch);
-      if (!more) return anyRow<F, T>(x, w, n, scratch);
+      const more = hardTerms<F, T>(x, w, m, xr, wr, out, scratch);
+      if (!more) return -1;
       made += more;
     }
     left -= m;
-    at += m * sizeof<T>();
-    if (readsWeights<F>()) v += m * 8;
+    x += m * sizeof<T>();
+    if (readsWeights<F>()) w += m * 8;
   }
-  return rounded(made, scratch);
+  return made;
+}
+
+/** A row that has its blocks to itself. */
+function longRow<F, T>(x: usize, w: usize, n: u32, shared: bool, wr: i64, scratch: usize): f64 {
+  const made = collect<F, T>(x, w, n, shared, wr, scratch);
+  return made >= 0 ? rounded(made, scratch) : anyRow<F, T>(x, w, n, scratch);
 }
 
 /** A row that stage 1 was in doubt about. */

@@ -5,7 +5,7 @@
  *           (0 if the family has none), a float64, of dot a float32; row r's weights start at weight r·wstride (0: shared; extent: one per child)
  *   ragged: offsets = u32[rows + 1] in children from x; w absolute, too: child i has weight i of w
  *   columns: children of column c lie `stride` elements apart; w = one float64 weight per row; state = what is kept between calls, none yet for sums if fresh (columns.ts, products.ts)
- *   out:    one float64 per row or column (moments: six, products: two)
+ *   out:    one float64 per row or column (moments: six, parts: three, products: two)
  *   scratch: SCRATCH_BYTES of kernels.ts that belong to the calling thread, 16-byte aligned. Contents are arbitrary, but for three u32 counters at
  *           COUNTERS_AT, which exact kernels count up and callers reset: slow blocks, nodes that needed three terms, nodes that needed the accumulator
  *
@@ -18,6 +18,7 @@ import { columnExtremes, columnSums, foldColumns, widen } from "./columns";
 import { firstNaN } from "./extremes";
 import { laneRows, raggedLaneRows } from "./lanes";
 import { momentsChunks } from "./moments";
+import { partsDense, partsRagged } from "./parts";
 import { columnProducts } from "./products";
 import { dense, ragged } from "./rows";
 import { SizeLargest, SizeSquares, SizeSum, SizeWeighted, sizes } from "./sizes";
@@ -137,6 +138,44 @@ export function exactWeightSkip_dense_f32(x: usize, rows: u32, extent: u32, w: u
 export function exactWeightSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { exactRagged<WeightSkip, f32>(x, offsets, rows, w, out, scratch); }
 export function exactWeightSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { exactDense<WeightSkip, f64>(x, rows, extent, w, wstride, out, scratch); }
 export function exactWeightSkip_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { exactRagged<WeightSkip, f64>(x, offsets, rows, w, out, scratch); }
+
+// Exact sums of rows of any length, not rounded (parts.ts).
+export function partsSum_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, f32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, f32>(x, offsets, rows, w, out, scratch); }
+export function partsSum_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, f64>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, f64>(x, offsets, rows, w, out, scratch); }
+export function partsSum_dense_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, i32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_i32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, i32>(x, offsets, rows, w, out, scratch); }
+export function partsSum_dense_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, i16>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_i16(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, i16>(x, offsets, rows, w, out, scratch); }
+export function partsSum_dense_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, i8>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_i8(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, i8>(x, offsets, rows, w, out, scratch); }
+export function partsSum_dense_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<Sum, u8>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSum_ragged_u8(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<Sum, u8>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, f32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, f32>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, f64>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, f64>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_i32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, i32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_i32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, i32>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_i16(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, i16>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_i16(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, i16>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_i8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, i8>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_i8(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, i8>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSum_dense_u8(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSum, u8>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSum_ragged_u8(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSum, u8>(x, offsets, rows, w, out, scratch); }
+export function partsSumSkip_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<SumSkip, f32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSumSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<SumSkip, f32>(x, offsets, rows, w, out, scratch); }
+export function partsSumSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<SumSkip, f64>(x, rows, extent, w, wstride, out, scratch); }
+export function partsSumSkip_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<SumSkip, f64>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSumSkip_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSumSkip, f32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSumSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSumSkip, f32>(x, offsets, rows, w, out, scratch); }
+export function partsWeightedSumSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightedSumSkip, f64>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightedSumSkip_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightedSumSkip, f64>(x, offsets, rows, w, out, scratch); }
+export function partsWeightSkip_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightSkip, f32>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightSkip_ragged_f32(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightSkip, f32>(x, offsets, rows, w, out, scratch); }
+export function partsWeightSkip_dense_f64(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize, scratch: usize): void { partsDense<WeightSkip, f64>(x, rows, extent, w, wstride, out, scratch); }
+export function partsWeightSkip_ragged_f64(x: usize, offsets: usize, rows: u32, w: usize, out: usize, scratch: usize): void { partsRagged<WeightSkip, f64>(x, offsets, rows, w, out, scratch); }
 
 // Exact n, Σx and Σx² of rows of any length (moments.ts).
 export function moments_dense_f32(x: usize, rows: u32, extent: u32, w: usize, wstride: u32, out: usize): void { dense<Moments, f32>(x, rows, extent, out); }

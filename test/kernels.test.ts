@@ -12,6 +12,7 @@ import {
   MOMENTS_FLAG,
   MOMENTS_WORDS,
   OVERREAD_BYTES,
+  PARTS_WORDS,
   PRODUCT_WORDS,
   SCRATCH_BYTES,
   SIZE_KERNELS,
@@ -20,6 +21,7 @@ import { TENSOR_F32 } from "../src/reduce/bound.ts";
 import { chain } from "../src/reduce/chain.ts";
 import { ExactSum } from "../src/reduce/exact.ts";
 import { BLOCK, laneBlock } from "../src/reduce/lanes.ts";
+import { PARTS_FLAG } from "../src/reduce/quotient.ts";
 import { max, type Reduction, sum, weightedSum } from "../src/reduce/reductions.ts";
 import { fit } from "../src/reduce/resolve.ts";
 import { rowSizes, type SizeFamily, sizingOf } from "../src/reduce/sizes.ts";
@@ -88,7 +90,9 @@ const weightDtype = (family: Family): Dtype => (family === "dot" ? "f32" : "f64"
 
 /** Gives a kernel room for its results and returns them; nothing around them and around scratch may change. */
 function withOut(family: Family, rows: number, run: (out: number) => void): Float64Array {
-  const words = rows * (family.startsWith("moments") ? MOMENTS_WORDS : family === "product" ? PRODUCT_WORDS : 1);
+  const words =
+    rows *
+    (family.startsWith("moments") ? MOMENTS_WORDS : family.startsWith("parts") ? PARTS_WORDS : family === "product" ? PRODUCT_WORDS : 1);
   const out = put(REGION.out, new Float64Array(words));
   const scratchGuards = [
     new Uint8Array(memory.buffer, REGION.scratch - 64, 64),
@@ -191,7 +195,7 @@ function addends(family: Family, { x, w }: Row): [number, number?][] {
   const skip = family.endsWith("Skip");
   return Array.from(x, (v, i): [number, number?] => {
     if (skip && v !== v) return [0];
-    if (family === "weightSkip" || family === "exactWeightSkip") return [w[i]!];
+    if (/weightSkip$/i.test(family)) return [w[i]!];
     if (family === "dot") return [Math.fround(w[i]!), v];
     return /weightedSum/i.test(family) ? [w[i]!, v] : [v];
   });
@@ -242,7 +246,7 @@ const NAMES = {
 };
 
 for (const kernel of KERNELS) {
-  if (kernel.equals === "moments" || kernel.equals === "product") continue;
+  if (kernel.equals === "moments" || kernel.equals === "parts" || kernel.equals === "product") continue;
   const { family, equals, weighted } = kernel;
   for (const dtype of kernel.dtypes) {
     describe(`${family} of ${dtype}`, () => {
@@ -337,6 +341,47 @@ for (const kernel of KERNELS) {
           check(rows, runRagged(family, dtype, rows));
         }
       });
+    });
+  }
+}
+
+// ---- Parts of quotients ------------------------------------------------------------------------------------------------------
+
+for (const kernel of KERNELS) {
+  if (kernel.equals !== "parts") continue;
+  const { family, dtypes, weighted } = kernel;
+  for (const dtype of dtypes) {
+    test(`${family} of ${dtype} gives the exact sum in two parts, or as near as its flag says`, () => {
+      const flags = new Set<number>();
+      const check = (rows: readonly Row[], words: Float64Array): void => {
+        rows.forEach((row, r) => {
+          const [high, low, flag] = words.subarray(PARTS_WORDS * r, PARTS_WORDS * (r + 1));
+          const sum = exactly(family, row);
+          flags.add(flag!);
+          const fail = (): never => {
+            throw new Error(
+              `${row.x.length} children (${row.kind}): ${[high, low, flag]}, not ${sum.value()}: ${Array.from(row.x).slice(0, 20)}`,
+            );
+          };
+          if (flag === PARTS_FLAG.exact) {
+            if (!sameNumber(sum, totalOf(high!, low!)) || !same(high!, sum.value())) fail();
+          } else if (flag === PARTS_FLAG.near) {
+            // |N − (H + L)|·2^104 ≤ |H|
+            sum.subtract(high!);
+            sum.subtract(low!);
+            const off = sum.scaled();
+            const whole = totalOf(high!, 0).scaled();
+            const least = Math.min(off.e, whole.e);
+            const size = (m: bigint): bigint => (m < 0n ? -m : m);
+            if (size(off.m) << BigInt(off.e - least + 104) > size(whole.m) << BigInt(whole.e - least)) fail();
+            if (!(Math.abs(low!) <= 2 ** -51 * Math.abs(high!))) fail();
+          } else if (flag === PARTS_FLAG.notANumber ? !Number.isNaN(sum.value()) : !same(high!, sum.value())) fail();
+        });
+      };
+      for (const rows of groupsOf(kernel, dtype)) check(rows, runDense(family, dtype, rows, !weighted));
+      for (const rows of groupsOf(kernel, dtype)) check(rows, runRagged(family, dtype, rows));
+      expect([...flags]).toContain(PARTS_FLAG.exact);
+      if (weighted && isFloat(dtype)) expect([...flags].sort()).toEqual([0, 1, 2, 3]);
     });
   }
 }

@@ -23,6 +23,11 @@ export type Family =
   | "exactSumSkip"
   | "exactWeightedSumSkip"
   | "exactWeightSkip"
+  | "partsSum"
+  | "partsWeightedSum"
+  | "partsSumSkip"
+  | "partsWeightedSumSkip"
+  | "partsWeightSkip"
   | "min"
   | "max"
   | "minSkip"
@@ -41,11 +46,12 @@ export interface KernelFamily {
   /** NaN children are skipped. */
   readonly skip: boolean;
   /** The reference whose bits it gives: the lane sum of a block, the exact sum, … */
-  readonly equals: "lanes" | "exact" | "minimum" | "maximum" | "count" | "moments" | "product";
+  readonly equals: "lanes" | "exact" | "minimum" | "maximum" | "count" | "parts" | "moments" | "product";
 }
 
 /**
- * The table. Rows of "lanes" have at most 4096 children, the others any number. `exact…` write to scratch, and count there.
+ * The table. Rows of "lanes" have at most 4096 children, the others any number. `exact…` and `parts…` write to scratch, and count
+ * there.
  */
 export const KERNELS: readonly KernelFamily[] = [
   { family: "sum", dtypes: ALL, weighted: false, skip: false, equals: "lanes" },
@@ -59,6 +65,11 @@ export const KERNELS: readonly KernelFamily[] = [
   { family: "exactSumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "exact" },
   { family: "exactWeightedSumSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "exact" },
   { family: "exactWeightSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "exact" },
+  { family: "partsSum", dtypes: ALL, weighted: false, skip: false, equals: "parts" },
+  { family: "partsWeightedSum", dtypes: ALL, weighted: true, skip: false, equals: "parts" },
+  { family: "partsSumSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "parts" },
+  { family: "partsWeightedSumSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "parts" },
+  { family: "partsWeightSkip", dtypes: FLOATS, weighted: true, skip: true, equals: "parts" },
   { family: "min", dtypes: ALL, weighted: false, skip: false, equals: "minimum" },
   { family: "max", dtypes: ALL, weighted: false, skip: false, equals: "maximum" },
   { family: "minSkip", dtypes: FLOATS, weighted: false, skip: true, equals: "minimum" },
@@ -83,7 +94,7 @@ export const COLUMN_KERNELS: readonly { readonly family: ColumnFamily; readonly 
 
 /**
  * Reduces `rows` rows of `extent` children each: x is the first child, w its weight (0: none), and row r's weights start at
- * weight r·wstride. Writes one float64 per row to out (moments: six, products: two). Addresses are byte offsets into the memory.
+ * weight r·wstride. Writes one float64 per row to out (moments: six, parts: three, products: two). Addresses are byte offsets into the memory.
  */
 export type DenseKernel = (x: number, rows: number, extent: number, w: number, wstride: number, out: number, scratch: number) => void;
 
@@ -133,6 +144,9 @@ export const OVERREAD_BYTES = 64;
 
 /** float64 words that a moments kernel writes for a row: n, Σx as two words, Σx² as two, and a flag. */
 export const MOMENTS_WORDS = 6;
+
+/** float64 words that a parts kernel writes for a row: two whose sum is the row's, and what that means (src/reduce/quotient.ts). */
+export const PARTS_WORDS = 3;
 
 /** float64 words that a product kernel writes for a row: m and e of m·2^e, 1 ≤ |m| < 2, or m alone if it is 0, ±Infinity or NaN. */
 export const PRODUCT_WORDS = 2;

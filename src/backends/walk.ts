@@ -3,10 +3,11 @@
  * so that every leaf is read from memory once. The same code runs on the calling thread and in workers;
  * who walks which range is the planner's and the pool's business.
  */
-import { ExactSum, exactQuotient, exactVariance } from "../reduce/exact.ts";
+import { ExactSum, exactVariance } from "../reduce/exact.ts";
 import { BLOCK } from "../reduce/lanes.ts";
 import { nanLeaf } from "../reduce/nan.ts";
 import { quotient, reduceNode } from "../reduce/node.ts";
+import { PARTS_FLAG, quotientOfParts } from "../reduce/quotient.ts";
 import type { ReductionDefinition } from "../reduce/reductions.ts";
 import { unitStart } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
@@ -20,6 +21,7 @@ import {
   type Kernels,
   MOMENTS_FLAG,
   MOMENTS_WORDS,
+  PARTS_WORDS,
   type RaggedKernel,
 } from "./kernels.ts";
 import { BYTES } from "./memory.ts";
@@ -155,10 +157,10 @@ export class Walker {
   #close(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     if (s === 0 && this.#program.refuseNan) this.#refuseNan(step, a, b, children);
     if (step.joins) this.#join(s, step, a, b, children, out, stride);
-    else if (step.kind === "user" || (step.kind === "weightedMean" && step.quotient === "real"))
-      this.#closeSlowly(s, step, a, b, children, out, stride);
-    else if (step.kind === "variance" || (step.kind === "mean" && step.quotient === "real"))
-      this.#closeMoments(s, step, a, b, children, out, stride);
+    else if (step.kind === "user") this.#closeSlowly(s, step, a, b, children, out, stride);
+    else if (step.kind === "variance") this.#closeMoments(s, step, a, b, children, out, stride);
+    else if (step.quotient === "real" && (step.kind === "mean" || step.kind === "weightedMean"))
+      this.#closeQuotients(s, step, a, b, children, out, stride);
     else if (step.kind === "count") this.#counts(s, step, a, b, children, out, stride);
     else this.#closeSums(s, step, a, b, children, out, stride);
     if (!step.blocks && this.#program.skip) {
@@ -251,30 +253,72 @@ export class Walker {
       values[out / 8 + row - a] = unitStart(blocks, unitStart(step, row + 1)) - unitStart(blocks, unitStart(step, row));
   }
 
-  /** Variances, and means that are rounded after the division: from exact moments. */
+  /** Means that are rounded after the division: from the parts of exact sums, or, in doubt, by the reference definition. */
+  #closeQuotients(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+    const units = b - a;
+    const numerators = this.#words[WORD.scratch]! + step.aside;
+    const divisors = numerators + 8 * PARTS_WORDS * units;
+    for (let r = 0; r < step.outputs; r++) {
+      const x = children.x + this.#planeOf(s, r) * children.stride;
+      const to = out + r * stride;
+      const every = this.#quotientParts(s, step, r, a, b, children, x, numerators, divisors);
+      const values = this.#f64();
+      for (let u = 0; u < units; u++) {
+        const n = numerators / 8 + PARTS_WORDS * u;
+        const d = divisors / 8 + every * u;
+        const [dl, dFlag] = step.kind === "mean" ? [0, PARTS_FLAG.exact] : [values[d + 1]!, values[d + 2]!];
+        const quotient = quotientOfParts(values[n]!, values[n + 1]!, values[n + 2]!, values[d]!, dl, dFlag);
+        if (quotient === undefined) this.#closeSlowly(s, step, a + u, a + u + 1, children, to + 8 * u, 0, r);
+        else values[to / 8 + u] = quotient;
+      }
+    }
+  }
+
+  /** The parts of each unit's sums, and what they are divided by: how many words for each unit, 0 if one divisor is for all. */
+  #quotientParts(
+    s: number,
+    step: Stage,
+    r: number,
+    a: number,
+    b: number,
+    children: Children,
+    x: number,
+    numerators: number,
+    divisors: number,
+  ): number {
+    const { weights, skips } = step;
+    if (step.kind === "mean") {
+      this.#call(skips ? "partsSumSkip" : "partsSum", step, a, b, x, children.dtype, 0, false, numerators);
+      this.#countChildren(step, a, b, children, this.#planeOf(s, r), skips, divisors);
+      return 1;
+    }
+    const own = weights.form === "perNode" || weights.form === "records";
+    const w = this.#weightsAt(s, step, r, a, children);
+    this.#call(skips ? "partsWeightedSumSkip" : "partsWeightedSum", step, a, b, x, children.dtype, w, own, numerators);
+    if (skips) this.#call("partsWeightSkip", step, a, b, x, children.dtype, w, own, divisors);
+    else this.#call("partsSum", step, a, own ? b : a + 1, this.#asChildren(step, w, a), "f64", 0, false, divisors);
+    return skips || own ? PARTS_WORDS : 0;
+  }
+
+  /** Variances, from exact moments. */
   #closeMoments(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
     const { dtype } = children;
     const aside = this.#words[WORD.scratch]! + step.aside;
     for (let r = 0; r < step.outputs; r++) {
       const x = children.x + this.#planeOf(s, r) * children.stride;
-      const to = out + r * stride;
+      const to = (out + r * stride) / 8 - a;
       this.#call(step.skips ? "momentsSkip" : "moments", step, a, b, x, dtype, 0, false, aside);
       const values = this.#f64();
       for (let u = a; u < b; u++) {
         const m = aside / 8 + (u - a) * MOMENTS_WORDS;
         const flag = values[m + 5]!;
         if (flag === MOMENTS_FLAG.exact) {
-          const n = values[m]!;
           const sum = exactly(values[m + 1]!, values[m + 2]!);
-          values[to / 8 + u - a] =
-            step.kind === "mean"
-              ? exactQuotient(sum, exactly(n, 0))
-              : exactVariance(n, step.ddof, sum, exactly(values[m + 3]!, values[m + 4]!));
+          values[to + u] = exactVariance(values[m]!, step.ddof, sum, exactly(values[m + 3]!, values[m + 4]!));
         } else if (flag === MOMENTS_FLAG.unfit) {
           const { n, sum, squares } = this.#exactMoments(step, u, x, dtype);
-          values[to / 8 + u - a] = step.kind === "mean" ? exactQuotient(sum, exactly(n, 0)) : exactVariance(n, step.ddof, sum, squares);
-        } else if (step.kind === "variance") values[to / 8 + u - a] = Number.NaN;
-        else this.#call(step.skips ? "exactSumSkip" : "exactSum", step, u, u + 1, x, dtype, 0, false, to + 8 * (u - a)); // NaN or ±Infinity, as is the mean
+          values[to + u] = exactVariance(n, step.ddof, sum, squares);
+        } else values[to + u] = Number.NaN;
       }
     }
   }
@@ -286,13 +330,13 @@ export class Walker {
     return this.#ground.kernels.exactMoments(dtype, x + BYTES[dtype] * first, n, step.skips, this.#words[WORD.scratch]!);
   }
 
-  /** Users' functions, and quotients of exact weighted sums: one node at a time, by the reference definition. */
-  #closeSlowly(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number): void {
+  /** Users' functions, and quotients in doubt: one node at a time, by the reference definition; of one output if it is given. */
+  #closeSlowly(s: number, step: Stage, a: number, b: number, children: Children, out: number, stride: number, only?: number): void {
     const { skip } = this.#program;
     const values = typedView(this.#ground.memory.buffer, children.dtype);
     const bytes = BYTES[children.dtype];
     const weights = this.#f64();
-    for (let r = 0; r < step.outputs; r++) {
+    for (let r = only ?? 0; r < (only === undefined ? step.outputs : only + 1); r++) {
       const plane = (children.x + this.#planeOf(s, r) * children.stride) / bytes;
       for (let u = a; u < b; u++) {
         const first = unitStart(step, u);
