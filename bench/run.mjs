@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { machine, machineSlug, slug } from "./harness/machine.mjs";
 import { printCases, printChecks, summary } from "./harness/report.mjs";
 
-const SUITES = ["chain", "rows", "engine", "workers", "tensors", "planner", "flights", "kernels", "tfjs"];
+const SUITES = ["chain", "rows", "engine", "workers", "tensors", "planner", "flights", "kernels", "sum", "tfjs"];
 /** Only where they are named: they need what not every machine has. */
 const NAMED = ["gpu"];
 
