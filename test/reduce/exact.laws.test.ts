@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ExactAccumulator, exactSum } from "../../src/exact-sum.ts";
 
-const RUNS = { numRuns: Math.min(100_000, Number(process.env["FOURFOLD_RUNS"] ?? 300)) };
+const RUNS = { numRuns: Math.min(10_000, Number(process.env["FOURFOLD_RUNS"] ?? 300)) };
 
 /** A number, or a product of two. */
 type Term = number | readonly [number, number];
