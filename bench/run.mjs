@@ -6,7 +6,21 @@ import { parseArgs } from "node:util";
 import { machine, machineSlug, slug } from "./harness/machine.mjs";
 import { printCases, printChecks, summary } from "./harness/report.mjs";
 
-const SUITES = ["chain", "rows", "exact", "sum", "bound", "engine", "workers", "tensors", "planner", "flights", "kernels", "windows", "tfjs"];
+const SUITES = [
+  "chain",
+  "rows",
+  "exact",
+  "sum",
+  "bound",
+  "engine",
+  "workers",
+  "tensors",
+  "planner",
+  "flights",
+  "kernels",
+  "windows",
+  "tfjs",
+];
 /** Only where they are named: they need what not every machine has. */
 const NAMED = ["gpu"];
 
