@@ -142,7 +142,7 @@ export class ExactSums {
     if (parts.m.toString(16).length <= HEX_MAX)
       for (let word = 0; word < 3 && !rest.isZero; word++) {
         const x = rest.value();
-        if (x === 0 || x - x !== 0) break; // outside float64
+        if (x - x !== 0) break; // beyond float64, or special
         rest.merge(ExactSum.of([-x], 0));
         if (!addWord(this.#words, WORDS * group, sign * x)) this.#addLarge(group, sign * x, 1);
       }
@@ -233,7 +233,7 @@ function roundWords(a: number, b: number, c: number): number {
         const up = high + twice;
         if (up - high === twice) return up;
       }
-      return high + 0;
+      return high;
     }
     high = h;
     middle = m;

@@ -14,6 +14,8 @@ export const KINDS: Readonly<Record<string, (r: Random) => number>> = {
   subnormal: (r) => (r.int(9) - 4) * min,
   "small beside subnormal": (r) => r.pick([1, -1, 3]) * 2 ** (-1010 - r.int(64)),
   huge: (r) => r.pick([max, -max, max / 2, 2 ** 970, -(2 ** 970)]),
+  "factors of tiny products": (r) => sign(r) * (1 + r.next()) * (1 + r.next() * 2 ** -20) * 2 ** -(470 + r.int(70)),
+  "factors of huge products": (r) => sign(r) * (1 + r.next()) * (1 + r.next() * 2 ** -20) * 2 ** (490 + r.int(40)),
   powers: (r) => sign(r) * 2 ** (r.int(80) - 40),
   prices: (r) => r.int(100_000) / 100,
   "zeros of both signs": (r) => r.pick([0, -0]),

@@ -8,6 +8,10 @@ import { random } from "../random.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: inf, MAX_VALUE: max, MIN_VALUE: min } = Number;
 
+/** Their product is just beyond float64, that of the upper 26 bits of each just below its end. */
+const BEYOND = 2 ** 512 * (1 + 2 ** -26 - 2 ** -40);
+const BELOW = 2 ** 512 * (1 - 2 ** -27 - 2 ** -40);
+
 /** Bytes of a group while three words hold it. */
 const WORDS = 32;
 
@@ -57,6 +61,19 @@ describe("a group", () => {
     }
     expect(sums.bytes).toBe(WORDS);
     expect(sums.sum(0).parts()).toEqual(definition.parts());
+  });
+
+  test("of products is exact down to where their errors, and they themselves, underflow", () => {
+    const r = random(10);
+    const sums = groups(1200);
+    for (let exponent = 0; exponent < 1200; exponent++) {
+      const [w, x] = [1 + r.next() + r.next() * 2 ** -30, (1 + r.next() + r.next() * 2 ** -30) * 2 ** -Math.min(exponent, 1000)];
+      const scaled = w * 2 ** -Math.max(0, exponent - 1000);
+      const definition = new ExactSum();
+      definition.addProduct(scaled, x);
+      sums.addProduct(exponent, scaled, x);
+      expect(sums.sum(exponent).parts(), `2^-${exponent}`).toEqual(definition.parts());
+    }
   });
 
   test("grows where three words do not hold it, and gives the room back when that cancels", () => {
@@ -126,6 +143,7 @@ describe("a group", () => {
     ["a negative number that float64 holds is that", [-(2 ** 60), -(2 ** 8), 2 ** 59], -(2 ** 59) - 2 ** 8],
     ["subnormals add exactly", [min, min, -3 * min], -min],
     ["words that came out of order", [1e-300, 1, 1e300, -1e300, -1], 1e-300],
+    ["a tie that the word in the middle breaks", [2 ** 160, 2 ** 106, 1, -(2 ** 106), 2 ** -60, -(2 ** 160), 2 ** 53], 2 ** 53 + 2],
   ])("%s", (_, terms, value) => {
     const sums = groups(1);
     for (const x of terms) sums.add(0, x);
@@ -147,6 +165,15 @@ describe("a group", () => {
       [
         [max, 2],
         [-max, 2],
+        [1, 3],
+      ],
+      3,
+    ],
+    [
+      "one whose upper halves' product is not beyond it, too",
+      [
+        [BEYOND, BELOW],
+        [-BEYOND, BELOW],
         [1, 3],
       ],
       3,
