@@ -217,13 +217,15 @@ export function laneRows<F, T>(x: usize, rows: u32, extent: u32, w: usize, wstri
   }
 }
 
-/** Rows by offsets. */
+/** Rows by offsets. Families that are not hot have one copy of the row's code, in laneRows. */
 export function raggedLaneRows<F, T>(x: usize, offsets: usize, rows: u32, w: usize, out: usize): void {
   let start = load<u32>(offsets);
   for (; rows; rows--) {
     offsets += 4;
     const end = load<u32>(offsets);
-    store<f64>(out, laneRow<F, T>(x + start * sizeof<T>(), w + start * weightBytes<F>(), end - start));
+    const data = x + start * sizeof<T>(), own = w + start * weightBytes<F>();
+    if (isHot<F, T>()) store<f64>(out, laneRow<F, T>(data, own, end - start));
+    else laneRows<F, T>(data, 1, end - start, own, 0, out);
     start = end;
     out += 8;
   }

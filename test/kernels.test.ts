@@ -526,6 +526,15 @@ describe("certificates of blocks", () => {
           0,
         );
       }
+      // The sum of numbers of one sign is as long as it can be: plain lanes would round it more than once.
+      for (let by = 0; dtype === "f64" && by < 5; by++)
+        for (let draw = 0; draw < 8; draw++)
+          check(
+            "exactSum",
+            dtype,
+            rowsOf(dtype, n, () => between(0, 0, Math.min(53, 53 - k + by), n, r).map(Math.abs), none),
+            0,
+          );
       // Two bins: E + 2k − L ≤ 106.
       for (const by of [-1, 0, 1, 5]) {
         const spread = 106 - 2 * k - bits + by;
@@ -677,6 +686,53 @@ test("rows of more blocks than there is room for what they come to are exact", (
       x: Float64Array.from({ length: m }, () => normal(r) * 2 ** r.int(spread)),
       w: Float64Array.from({ length: m }, () => normal(r)),
     });
+});
+
+// ---- Sums that outlive a call --------------------------------------------------------------------------------------------------
+
+describe.each(["f32", "f64"] as const)("accumulate of %s", (dtype) => {
+  type Accumulate = (...args: number[]) => void;
+  const CHUNKS = 136;
+  const WORDS = CHUNKS + 3;
+  let exports: Record<string, Accumulate>;
+  beforeAll(() => {
+    exports = new WebAssembly.Instance(loadKernelModule(), { env: { memory } }).exports as Record<string, Accumulate>;
+  });
+
+  test.each(["accumulate", "accumulateProducts"] as const)(
+    "%s leaves the exact sum of all terms, and counts those that are not finite",
+    (name) => {
+      const r = random(name.length);
+      const products = name === "accumulateProducts";
+      for (const kind of kindsOf(dtype)) {
+        const sum = put(REGION.out, new Float64Array(WORDS));
+        const want = new ExactSum();
+        // Calls of all lengths into one sum: some go term by term, some in blocks.
+        for (const n of [0, 1, 2, 23, 24, 25, 100, 2047, 2048, 2049, 5000]) {
+          const row = rowOf(dtype, n, kind, r);
+          const x = put(REGION.x, row.x);
+          const w = put(REGION.w, row.w);
+          if (products) exports[`${name}_${dtype}`]!(x, w, n, sum);
+          else exports[`${name}_${dtype}`]!(x, n, sum);
+          row.x.forEach((v, i) => (products ? want.addProduct(row.w[i]!, v) : want.add(v)));
+          const words = new BigInt64Array(memory.buffer, sum, WORDS);
+          const m = words.slice(0, CHUNKS).reduceRight((total, chunk) => (total << 32n) + chunk, 0n);
+          const [nans, positive, negative] = [...words.slice(CHUNKS)].map(Number);
+          const got = ExactSum.from({
+            m,
+            exponent: -2148,
+            nan: nans!,
+            positiveInfinity: positive!,
+            negativeInfinity: negative!,
+            items: want.items,
+          });
+          expect([kind[0], n, got.parts()]).toEqual([kind[0], n, want.parts()]);
+          // Carried: each chunk but the last within 32 bits.
+          expect(words.slice(0, CHUNKS - 1).every((chunk) => chunk >= 0n && chunk < 2n ** 32n)).toBe(true);
+        }
+      }
+    },
+  );
 });
 
 describe("what exact kernels count", () => {
