@@ -165,6 +165,26 @@ test.each([
   expect(roundRatio(numerator, denominator, exponent)).toBe(value);
 });
 
+test("a remainder breaks a tie, upwards", () => {
+  const tie = (2n ** 53n + 1n) << 20n;
+  expect(roundRatio(3n * tie, 3n, -73)).toBe(1);
+  expect(roundRatio(3n * tie + 1n, 3n, -73)).toBe(1 + 2 ** -52);
+  expect(roundRatio(3n * tie - 1n, 3n, -73)).toBe(1);
+});
+
+test("infinities and NaN are counted: they merge, and can be taken out again (clause 8)", () => {
+  const [one, other] = [sumOf(1, inf), sumOf(2, -inf, nan)];
+  one.merge(other);
+  expect(one.parts()).toMatchObject({ positiveInfinity: 1, negativeInfinity: 1, nan: 1, items: 5 });
+  expect(one.value()).toBe(nan);
+  one.subtract(nan);
+  one.subtract(-inf);
+  expect(one.value()).toBe(inf);
+  one.subtract(inf);
+  expect(one.value()).toBe(3);
+  expect(one.parts()).toMatchObject({ positiveInfinity: 0, negativeInfinity: 0, nan: 0, items: 2 });
+});
+
 /** The exact sum of terms; a pair is a product. */
 function sumOf(...terms: readonly (number | readonly [number, number])[]): ExactSum {
   const total = new ExactSum();
