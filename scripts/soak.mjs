@@ -12,21 +12,24 @@ const RESULTS = join(ROOT, "test/soak.json");
 /** No stage takes as long as this. */
 const SECONDS_MAX = 6 * 3600;
 
-const vitest = (cases, env, ...files) => ({ cases, env, files });
+const vitest = (cases, runs, ...files) => ({ cases, env: { FOURFOLD_RUNS: `${runs}` }, files });
 
 const STAGES = {
-  "exact sums": vitest("1,000,000 against rational numbers", { FOURFOLD_RUNS: "1000000" }, "test/reduce/exact.oracle.test.ts"),
-  layouts: vitest("10,000 layouts of one input", { FOURFOLD_RUNS: "10000" }, "test/layouts.test.ts"),
-  windows: vitest("10,000,000 slides", { FOURFOLD_RUNS: "10000000" }, "test/reduce/window.test.ts"),
-  chains: vitest("20,000 chains against Python's fractions", { FOURFOLD_RUNS: "20000" }, "test/oracle.test.ts"),
-  bounds: vitest(
-    "100,000 adversarial chains on each kind of arithmetic",
-    { FOURFOLD_CHAINS: "100000" },
-    "test/reduce/bound.test.ts",
-    "test/reduce/sizes.test.ts",
-    "test/backends/tfjs-cpu.test.ts",
-    "test/backends/tfjs-wasm.test.ts",
+  "exact sums": vitest(
+    "1,000,000 programs of adds, products, subtractions and merges against Python's integers",
+    1e6,
+    "test/reduce/exact.oracle.test.ts",
   ),
+  layouts: vitest("10,000 layouts of one input", 1e4, "test/layouts.test.ts"),
+  windows: vitest("10,000,000 slides", 1e7, "test/reduce/window.test.ts"),
+  chains: vitest("20,000 chains against Python's fractions", 2e4, "test/oracle.test.ts"),
+  states: vitest("200,000 damaged states", 2e5, "test/reduce/codec.test.ts"),
+  "states in Python": vitest("6,000 chains", 6000, "test/state.test.ts", "test/state.python.test.ts"),
+  bounds: {
+    cases: "100,000 adversarial chains for each kind of arithmetic",
+    env: { FOURFOLD_CHAINS: "100000" },
+    files: ["test/reduce/bound.test.ts", "test/reduce/sizes.test.ts", "test/backends/tfjs-cpu.test.ts"],
+  },
 };
 
 const chosen = process.argv.slice(2);

@@ -103,7 +103,7 @@ describe("certificates are no more generous than they may be", () => {
     const [tiny, huge] = array === Float32Array ? [2 ** -140, 2 ** 120] : [2 ** -1040, 2 ** 900];
     for (const n of [3, 15, 16, 17, 31, 33, 47, 100, 2049])
       for (let at = Math.max(0, n - 40); at < n; at++) {
-        const x = array.from({ length: n }, () => r.int(2 ** 24) / 2 ** 12);
+        const x = new array(n).map(() => r.int(2 ** 24) / 2 ** 12);
         x[at] = tiny;
         x[(at + 1) % n] = -x[(at + 2) % n]!;
         expectExact(x, `${n}, tiny at ${at}`);
