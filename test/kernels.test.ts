@@ -738,7 +738,7 @@ describe.each(["f32", "f64"] as const)("accumulate of %s", (dtype) => {
           const w = put(REGION.w, row.w);
           if (products) exports[`${name}_${dtype}`]!(x, w, n, sum);
           else exports[`${name}_${dtype}`]!(x, n, sum);
-          row.x.forEach((v, i) => (products ? want.addProduct(row.w[i]!, v) : want.add(v)));
+          for (const [i, v] of row.x.entries()) products ? want.addProduct(row.w[i]!, v) : want.add(v);
           const words = new BigInt64Array(memory.buffer, sum, WORDS);
           const m = words.slice(0, CHUNKS).reduceRight((total, chunk) => (total << 32n) + chunk, 0n);
           const [nans, positive, negative] = [...words.slice(CHUNKS)].map(Number);
