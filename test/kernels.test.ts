@@ -688,6 +688,30 @@ test("rows of more blocks than there is room for what they come to are exact", (
     });
 });
 
+test("products of 106 bits are exact on both sides of four bins", () => {
+  const r = random(4);
+  for (const dtype of ["f64", "f32"] as const)
+    for (let spread = 30; spread < 64; spread++)
+      for (let n = 2; n < 40; n += 1 + (n >> 3)) {
+        const x = between(0, spread >> 1, dtype === "f64" ? 53 : 24, n, r);
+        const w = between(0, (spread + 1) >> 1, 53, n, r);
+        const row: Row = {
+          kind: "four bins",
+          x: new ARRAYS[dtype](x.map((v, i) => (w[i]! < 0 ? -Math.abs(v) : Math.abs(v)))),
+          w: Float64Array.from(w),
+        };
+        const [high, low, flag] = runDense("partsWeightedSum", dtype, [row], false);
+        const sum = exactly("partsWeightedSum", row);
+        if (flag === PARTS_FLAG.exact) expect(sameNumber(sum, totalOf(high!, low!))).toBe(true);
+        else if (flag === PARTS_FLAG.other) expect(high).toBe(sum.value());
+        else {
+          sum.subtract(high!);
+          sum.subtract(low!);
+          expect(Math.abs(sum.value())).toBeLessThanOrEqual(2 ** -104 * Math.abs(high!));
+        }
+      }
+});
+
 // ---- Sums that outlive a call --------------------------------------------------------------------------------------------------
 
 describe.each(["f32", "f64"] as const)("accumulate of %s", (dtype) => {
@@ -714,10 +738,7 @@ describe.each(["f32", "f64"] as const)("accumulate of %s", (dtype) => {
           const w = put(REGION.w, row.w);
           if (products) exports[`${name}_${dtype}`]!(x, w, n, sum);
           else exports[`${name}_${dtype}`]!(x, n, sum);
-          row.x.forEach((v, i) => {
-            if (products) want.addProduct(row.w[i]!, v);
-            else want.add(v);
-          });
+          for (const [i, v] of row.x.entries()) products ? want.addProduct(row.w[i]!, v) : want.add(v);
           const words = new BigInt64Array(memory.buffer, sum, WORDS);
           const m = words.slice(0, CHUNKS).reduceRight((total, chunk) => (total << 32n) + chunk, 0n);
           const [nans, positive, negative] = [...words.slice(CHUNKS)].map(Number);
