@@ -22,7 +22,7 @@ import { compare, distance, real, realChain, round } from "./real.ts";
 import { type Habits, simulate } from "./simulated.ts";
 
 /** Random chains for each kind of arithmetic. */
-const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 4000);
+const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 1500);
 
 /** For the tests whose length this sets. */
 const LONG = { timeout: 60_000 + 20 * CHAINS };

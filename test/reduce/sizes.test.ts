@@ -26,7 +26,7 @@ function dense(levels: readonly Reduction[], shape: readonly number[], nan: NanP
 }
 
 /** Chains for each simulated device. */
-const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 3000);
+const CHAINS = Number(process.env["FOURFOLD_CHAINS"] ?? 1500);
 
 const taken = (levels: readonly Reduction[], nan: NanPolicy = "propagate"): boolean =>
   sizingOf(
