@@ -599,6 +599,8 @@ class State:
                     "policy": (self.describe_policy(), other.describe_policy()),
                 }[what]
                 raise StateError(f"the states do not fit: the {what} here {'are' if what == 'weights' else 'is'} {here}, there {there}")
+        if self._is_silent() and other.provenance or other._is_silent() and self.provenance:
+            raise StateError("the states do not fit: only one of them says what it has read")
         if is_replay(self.provenance, other.provenance):
             return False
         if self.kind == "user" and not self.nodes.keys().isdisjoint(other.nodes):
@@ -615,6 +617,10 @@ class State:
         self.skipped += other.skipped
         self.provenance = joined([*self.provenance, *other.provenance])
         return True
+
+    def _is_silent(self) -> bool:
+        """True if it holds records and does not say where they come from."""
+        return not self.provenance and (self.skipped > 0 or any(node.items for node in self.nodes.values()))
 
     def values(self) -> Iterator[Tuple[Tuple[Key, ...], Optional[float], int]]:
         """Path, value and items of each node of the innermost level, in order of key. A user's reduction has no value here."""
@@ -762,8 +768,16 @@ def show(state: State, size: int) -> None:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file so that its place holds all of it, or what was there before."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".fourfold-")
+    """Writes a file so that its place holds all of it, or what was there before. What is no file, such as a pipe, is written to as it is."""
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".fourfold-")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -771,9 +785,18 @@ def write_whole(path: str, data: bytes) -> None:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, path) from error
         raise
+
+
+def positive(text: str) -> int:
+    """A limit on the command line."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"given {text}, expected an integer above 0")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -812,8 +835,8 @@ def run(arguments: argparse.Namespace) -> None:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--hmac-key-file", metavar="FILE", help="states are signed with the content of this file")
-    common.add_argument("--bytes-max", metavar="N", type=int, default=BYTES_MAX, help="bytes of the longest state that is read")
-    common.add_argument("--nodes-max", metavar="N", type=int, default=NODES_MAX, help="the most nodes that are read")
+    common.add_argument("--bytes-max", metavar="N", type=positive, default=BYTES_MAX, help="bytes of the longest state that is read")
+    common.add_argument("--nodes-max", metavar="N", type=positive, default=NODES_MAX, help="the most nodes that are read")
     parser = argparse.ArgumentParser(prog="fourfold_state", description="Reads, merges and writes states of Fourfold.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show", parents=[common], help="prints a state and the values of its nodes").add_argument("file")
@@ -829,7 +852,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away, as `head` does
         return 0
-    except (StateError, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"fourfold_state: {where}{error.strerror}", file=sys.stderr)
+        return 1
+    except StateError as error:
         print(f"fourfold_state: {error}", file=sys.stderr)
         return 1
 

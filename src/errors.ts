@@ -155,3 +155,24 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   }
   return best;
 }
+
+/** Refuses options that there are not. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function checkNames(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null)
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, {
+      given: options,
+      fix: `The options are ${known.join(", ")}`,
+    });
+  for (const key of Object.keys(options))
+    if (!known.includes(key))
+      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, {
+        given: key,
+        expected: known,
+        fix: `${suggestion(key, known)}The options are ${known.join(", ")}`,
+      });
+}
+
+function suggestion(given: string, known: readonly string[]): string {
+  const meant = nearest(given, known);
+  return meant === undefined ? "" : `Did you mean ${meant}? `;
+}

@@ -3,7 +3,7 @@
  * by reduce/exact.ts; single numbers are added as in reduce/sums.ts, lists by the kernels of backends/accumulator.ts.
  */
 import { type Addends, dotOf, type Factors, shortList, sumOf } from "./backends/accumulator.ts";
-import { badOption, FourfoldError, show } from "./errors.ts";
+import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
 import { ByteReader, ByteWriter } from "./reduce/bytes.ts";
 import { readExact, writeExact } from "./reduce/encode.ts";
 import { ExactSums } from "./reduce/sums.ts";
@@ -181,9 +181,7 @@ export const exactSum: {
 const ZEROS = ["positive", "sumPrecise"] as const;
 
 function readZero(options: ExactSumOptions): "positive" | "sumPrecise" {
-  if (typeof options !== "object" || options === null) throw badOption("options", options, "an object");
-  const unknown = Object.keys(options).find((name) => name !== "zero");
-  if (unknown !== undefined) throw badOption(unknown, (options as Record<string, unknown>)[unknown], 'only "zero"');
+  checkNames("exactSum", options, ["zero"]);
   const { zero = "positive" } = options;
   if (!ZEROS.includes(zero)) throw badOption("zero", zero, '"positive" or "sumPrecise"');
   return zero;

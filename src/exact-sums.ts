@@ -1,5 +1,5 @@
 /** `exactSums`: an exact sum for each of many groups, side by side (contract clauses 3, 8, 9, 15). reduce/sums.ts holds them. */
-import { badOption, FourfoldError, show } from "./errors.ts";
+import { checkNames, FourfoldError, show } from "./errors.ts";
 import { ByteWriter } from "./reduce/bytes.ts";
 import { writeExact } from "./reduce/encode.ts";
 import { ExactSums } from "./reduce/sums.ts";
@@ -162,8 +162,6 @@ const isList = (value: unknown): boolean => Array.isArray(value) || (ArrayBuffer
  * @throws FourfoldError ERR_FOURFOLD_ARGUMENT, ERR_FOURFOLD_MEMORY
  */
 export function exactSums(options: ExactSumsOptions = {}): ExactAccumulators {
-  if (typeof options !== "object" || options === null) throw badOption("options", options, "an object");
-  const unknown = Object.keys(options).find((name) => name !== "groups");
-  if (unknown !== undefined) throw badOption(unknown, (options as Record<string, unknown>)[unknown], 'only "groups"');
+  checkNames("exactSums", options, ["groups"]);
   return new ExactAccumulators(options.groups ?? 0);
 }

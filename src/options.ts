@@ -2,7 +2,7 @@
 
 import { AUTO_BACKENDS, isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { RUN_MS_MAX } from "./backends/tensors.ts";
-import { badOption, FourfoldError, show } from "./errors.ts";
+import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
 
@@ -209,20 +209,4 @@ function checkSplit({ split, backend }: Pick<RunOptions, "split" | "backend">): 
 /** Checks an option that is one of some words. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
 export function oneOf(option: string, given: unknown, allowed: readonly string[]): void {
   if (given !== undefined && !allowed.includes(given as string)) throw badOption(option, given, allowed.map((a) => `"${a}"`).join(", "));
-}
-
-/** Refuses options that there are not. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
-export function checkNames(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null)
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: the options are ${show(options)}, expected an object`, {
-      given: options,
-      fix: `The options are ${known.join(", ")}`,
-    });
-  for (const key of Object.keys(options))
-    if (!known.includes(key))
-      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${what}: there is no option "${key}"`, {
-        given: key,
-        expected: known,
-        fix: `The options are ${known.join(", ")}`,
-      });
 }

@@ -6,8 +6,8 @@
  * "count", missing nodes), which no input of an engine can say, and it is small beside the records.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { badOption, FourfoldError, show } from "./errors.ts";
-import { checkNames, keptLevels, oneOf, type RunOptions } from "./options.ts";
+import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
+import { keptLevels, oneOf, type RunOptions } from "./options.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { decodeState as decode, digestState, encodeState, type Hashing, hex, textOf } from "./reduce/codec.ts";
 import type { KeyColumn, NullKeys } from "./reduce/group.ts";
@@ -118,7 +118,12 @@ export function decodeState(bytes: Uint8Array, chain: Chain, options: DecodeOpti
   checkNames("decodeState", options, ["hmacKey", "bytesMax", "nodesMax"]);
   const { bytesMax = BYTES_MAX, nodesMax = NODES_MAX } = options;
   for (const [name, limit] of Object.entries({ bytesMax, nodesMax })) if (!(limit > 0)) throw badOption(name, limit, "a number above 0");
-  if (!(bytes instanceof Uint8Array)) throw badOption("bytes", bytes, "a Uint8Array");
+  if (!(bytes instanceof Uint8Array))
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the bytes of a state are ${show(bytes)}, expected a Uint8Array`, {
+      given: bytes,
+      expected: "Uint8Array",
+      fix: 'Give what encode() returned. Between processes, JSON turns bytes into an object: fork with serialization: "advanced", or send them as base64',
+    });
   checkLevels(chain);
   const { sketch, policy, layout, open, provenance } = decode(bytes, chain, { bytesMax, nodesMax }, hashing(options));
   return new State(chain, sketch, policy, layout, open, provenance);
@@ -160,8 +165,8 @@ export class State {
   }
 
   /**
-   * Adds records, in any order. With `read`, the offsets they come from: records that were read before are dropped.
-   * An error of the input leaves the state as it was.
+   * Adds records, in any order. With `read`, the offsets they come from (of which there may be more than records): records that were read
+   * before are dropped. A state says so for all of its records or for none. An error of the input leaves the state as it was.
    * @throws FourfoldError as a run does for values, keys, weights and NaN; ERR_FOURFOLD_STATE for offsets that overlap in part with what was read
    * @example state.add({ values, keys: { region, shop } }, { source: "sales", partition: 3, from: 120, to: 180 });
    */
@@ -173,6 +178,7 @@ export class State {
     if (this.#provenance.relation(coming) === "contained") return { replayed: true };
     const batch = { values: finish(readData(records.values)), columns, weights: records.weights };
     const grouped = groupBatch(this.#chain, this.#keys, this.#policy, batch);
+    this.#saysAlike(read !== undefined, "the records");
     this.#change(() => this.#open.add(grouped));
     this.#provenance.add(coming);
     return { replayed: false };
@@ -180,14 +186,16 @@ export class State {
 
   /**
    * Adds all that another state holds, which stays as it is. What the other has read is dropped if all of it was read here before.
-   * A state that does not say what it has read is always merged.
-   * @throws FourfoldError ERR_FOURFOLD_STATE if chain, key columns, weights or policy differ, or what they have read overlaps in part
+   * States that do not say what they have read are always merged, even one with itself.
+   * @throws FourfoldError ERR_FOURFOLD_STATE if chain, key columns, weights or policy differ, what they have read overlaps in part, or only one
+   * of them says what it has read
    */
   merge(other: State): Taken {
     this.#usable();
     if (!(other instanceof State)) throw badOption("other", other, "a state; decodeState() makes one of bytes");
     other.#usable();
     this.#fits(other);
+    if (other.#holds) this.#saysAlike(!other.#provenance.isEmpty, "the other state");
     const coming = other.#provenance.list();
     if (this.#provenance.relation(coming) === "contained") return { replayed: true };
     this.#change(() => this.#open.merge(other.#open));
@@ -271,6 +279,23 @@ export class State {
     if (!equal(here.weights, there.weights)) throw misfit("weights", hex(hash(here.weights)), hex(hash(there.weights)));
   }
 
+  get #holds(): boolean {
+    return this.#open.holdsRecords || !this.#provenance.isEmpty;
+  }
+
+  /** Of records that do not say where they come from none could be dropped as a replay, and others would be dropped with them. */
+  #saysAlike(says: boolean, what: string): void {
+    if (!this.#holds || says !== this.#provenance.isEmpty) return;
+    const [does, doesNot] = says ? [what, "this state"] : ["this state", what];
+    throw new FourfoldError(
+      "ERR_FOURFOLD_STATE",
+      `${does} and ${doesNot} do not fit: only ${does} ${does === "the records" ? "say" : "says"} what was read`,
+      {
+        fix: "Give { source, partition, from, to } with all records of what is to be merged, or with none",
+      },
+    );
+  }
+
   /** A user's function may throw half-way; then the state is neither what it was nor what it should be. */
   #change(change: () => void): void {
     try {
@@ -320,7 +345,7 @@ function checkLevels(chain: Chain): void {
 
 function hashing({ hmacKey }: EncodeOptions): Hashing {
   if (hmacKey !== undefined && !((typeof hmacKey === "string" || hmacKey instanceof Uint8Array) && hmacKey.length > 0))
-    throw badOption("hmacKey", typeof hmacKey, "a Uint8Array or a string, and not an empty one"); // the key itself is not shown
+    throw badOption("hmacKey", hmacKey?.length === 0 ? "an empty one" : typeof hmacKey, "a Uint8Array or a string that is not empty"); // the key itself is not shown
   return {
     hash: (bytes) => createHash("sha256").update(bytes).digest(),
     sign: hmacKey === undefined ? undefined : (bytes) => createHmac("sha256", hmacKey).update(bytes).digest(),

@@ -1,6 +1,6 @@
 // docs/state-format.md in another language: python/fourfold_state.py shares no code with src/, and must agree with it on every byte and bit.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -189,6 +189,8 @@ describe("python3 fourfold_state.py", () => {
     ["an unsigned state with a key", () => ["show", file("a.ffst"), "--hmac-key-file", file("key")], 1, /not signed, and a key was given/],
     ["a state that is too large", () => ["show", file("a.ffst"), "--bytes-max", "100"], 1, /at most 100 are read/],
     ["a place that cannot be written", () => ["merge", file("no/where"), file("a.ffst")], 1, /No such file/],
+    ["a folder to write to", () => ["merge", file("folder"), file("a.ffst")], 1, /folder: Is a directory\n$/],
+    ["a limit of less than nothing", () => ["show", file("a.ffst"), "--bytes-max", "-5"], 2, /expected an integer above 0/],
     ["no command", () => [], 2, /usage/],
     ["a command that is none", () => ["print", file("a.ffst")], 2, /invalid choice/],
   ])("refuses %s in one line", (_, args, code, message) => {
@@ -198,12 +200,36 @@ describe("python3 fourfold_state.py", () => {
     if (code === 1) expect(stderr.trimEnd().split("\n").length).toBe(1);
   });
 
+  test("writes to what a link names, and into a pipe, and replaces neither", () => {
+    writeFileSync(file("target.ffst"), "before");
+    symlinkSync(file("target.ffst"), file("link.ffst"));
+    expect(python([PROGRAM, "merge", file("link.ffst"), file("a.ffst")]).status).toBe(0);
+    expect(lstatSync(file("link.ffst")).isSymbolicLink()).toBe(true);
+    expect(readFileSync(file("target.ffst"))).toEqual(readFileSync(file("a.ffst")));
+    const pipe = spawnSync("sh", [
+      "-c",
+      `mkfifo "$1" && { cat "$1" >"$2" & python3 "$3" merge "$1" "$4"; wait; }`,
+      "sh",
+      file("pipe"),
+      file("piped"),
+      PROGRAM,
+      file("a.ffst"),
+    ]);
+    expect(pipe.status).toBe(0);
+    expect(lstatSync(file("pipe")).isFIFO()).toBe(true);
+    expect(readFileSync(file("piped"))).toEqual(readFileSync(file("a.ffst")));
+  });
+
   test("refuses states that do not fit, or overlap, and leaves what was there", () => {
     const other = createState(chain({ shop: max(), region: mean() }), { keys: ["region", "shop"] });
     writeFileSync(file("other.ffst"), other.encode());
     writeFileSync(file("overlap.ffst"), part([1, 2], 1).encode());
+    const silent = createState(c, { keys: ["region", "shop"] });
+    silent.add({ values: [1], keys: { region: ["north"], shop: ["s9"] } });
+    writeFileSync(file("silent.ffst"), silent.encode());
     writeFileSync(file("kept.ffst"), "kept");
     for (const [name, message] of [
+      ["silent.ffst", "only one of them says what it has read"],
       ["other.ffst", "the chain here is { shop: sum, region: mean }"],
       ["overlap.ffst", 'source "sales", partition 0: [1, 3) overlaps with [0, 2), which was read before'],
     ] as const) {

@@ -143,12 +143,28 @@ describe("a state says", () => {
     expect(state.add(one, { source: "s", partition: 0, from: 0, to: 10 })).toEqual({ replayed: false });
     expect(state.add(one, { source: "s", partition: 0, from: 3, to: 10 })).toEqual({ replayed: true });
     expect(state.add(one, { source: "s", partition: 1, from: 3, to: 10 })).toEqual({ replayed: false });
-    expect(state.add(one)).toEqual({ replayed: false });
-    expect(state.finish().value).toBe(3);
+    expect(state.finish().value).toBe(2);
     expect(state.provenance).toEqual([
       { source: "s", partition: 0, from: 0, to: 10 },
       { source: "s", partition: 1, from: 3, to: 10 },
     ]);
+  });
+
+  test("so for all of its records or for none: others could not be told from a replay, and would be lost with it", async () => {
+    const read = { source: "s", partition: 0, from: 0, to: 1 };
+    const [says, silent] = [empty(), empty()];
+    says.add(one, read);
+    silent.add(one);
+    const before = [says.encode(), silent.encode()];
+    for (const call of [() => says.add(one), () => silent.add(one, read), () => says.merge(silent), () => silent.merge(says)])
+      expect(await failing(call)).toMatchObject({ code: "ERR_FOURFOLD_STATE", message: expect.stringContaining("what was read") });
+    expect([says.encode(), silent.encode()]).toEqual(before);
+    for (const state of [says, silent]) {
+      const fresh = empty();
+      expect(fresh.merge(state)).toEqual({ replayed: false });
+      expect(state.merge(empty())).toEqual({ replayed: false });
+      expect(fresh.encode()).toEqual(state.encode());
+    }
   });
 
   test("which intervals overlap in part, and stays as it was", async () => {

@@ -50,6 +50,11 @@ export class OpenNodes {
     return this.#paths.nodes;
   }
 
+  /** True if any record was added, skipped ones included. */
+  get holdsRecords(): boolean {
+    return this.#skipped > 0 || (this.#paths.depth > 0 ? this.nodes > 0 : this.items > 0);
+  }
+
   /** Records that were skipped because their value is NaN. */
   get skipped(): number {
     return this.#skipped;

@@ -2,7 +2,7 @@
  * What a state has read (contract clause 15): for each partition of a source, disjoint intervals of offsets. Never first to last: what
  * lies between may not have come yet. Equal sets have one form, and with it equal bytes.
  */
-import { badOption, FourfoldError } from "../errors.ts";
+import { badOption, checkNames, FourfoldError } from "../errors.ts";
 import { type ByteReader, type ByteWriter, isWellFormed } from "./bytes.ts";
 import { compareKeys } from "./group.ts";
 
@@ -23,6 +23,7 @@ export function checkInterval(given: unknown): asserts given is Interval {
   for (const [name, value] of Object.entries({ partition, from, to }))
     if (!Number.isSafeInteger(value) || (value as number) < 0) throw badOption(name, value, "an integer from 0 to 2^53 − 1");
   if ((from as number) >= (to as number)) throw badOption("to", to, `an offset above from, ${from}: intervals are half-open`);
+  checkNames("what was read", given as object, ["source", "partition", "from", "to"]);
 }
 
 /** How a set of intervals stands to another: nothing in common, or all of it is there. */

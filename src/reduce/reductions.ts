@@ -2,7 +2,7 @@
  * WHAT a level does with the children of a node. A reduction is a plain value; built-in and user reductions come
  * through the same door and are told apart only by the backends.
  */
-import { badOption, FourfoldError, show } from "../errors.ts";
+import { badOption, checkNames, FourfoldError, show } from "../errors.ts";
 import { readWeights, type Weights, type WeightsInput } from "./weights.ts";
 
 /** The built-in reductions, by name. */
@@ -84,7 +84,7 @@ export function count(): Reduction {
  * @throws FourfoldError ERR_FOURFOLD_ARGUMENT if ddof is not such an integer
  */
 export function variance(options: { readonly ddof?: number } = {}): Reduction {
-  if (typeof options !== "object" || options === null) throw badOption("variance", options, "an object such as { ddof: 1 }");
+  checkNames("variance", options, ["ddof"]);
   const ddof = options.ddof ?? 0;
   if (!Number.isSafeInteger(ddof) || ddof < 0) throw badOption("ddof", ddof, "an integer of 0 or more");
   return made({ name: "variance", kind: "variance", ddof });
@@ -112,6 +112,18 @@ export interface ReductionDefinition<S> {
   readonly module?: string;
 }
 
+const DEFINITION = [
+  "name",
+  "init",
+  "add",
+  "merge",
+  "finish",
+  "encode",
+  "decode",
+  "orderFree",
+  "module",
+] as const satisfies readonly (keyof ReductionDefinition<unknown>)[];
+
 /** What {@link defineReduction} returns: a reduction maker like {@link sum}. */
 export interface UserReduction {
   (): Reduction;
@@ -132,6 +144,7 @@ export interface UserReduction {
  */
 export function defineReduction<S>(definition: ReductionDefinition<S>): UserReduction {
   if (typeof definition !== "object" || definition === null) throw invalid("a reduction", "definition", definition, "an object");
+  checkNames("defineReduction", definition, DEFINITION);
   const { name } = definition;
   if (typeof name !== "string" || name === "") throw invalid("a reduction", "name", name, "a non-empty string");
   for (const method of ["init", "add", "merge", "finish"] as const)

@@ -3,7 +3,7 @@
  * bit, however it came to hold them. Exact sums take a child out as exactly as they took it in; extremes and users' reductions, which
  * cannot, are combined by DABA Lite. No clock: when a child goes is the caller's word, or a count.
  */
-import { badOption, FourfoldError, nearest, show } from "../errors.ts";
+import { badOption, checkNames, FourfoldError, show } from "../errors.ts";
 import type { Accuracy, NanPolicy } from "../types.ts";
 import { type BuiltIn, isReduction, type Reduction } from "./reductions.ts";
 import { isExactKind } from "./state.ts";
@@ -179,9 +179,9 @@ function isWeighted(kind: BuiltIn | "user"): boolean {
 
 function checkReduction(reduction: Reduction): void {
   if (!isReduction(reduction))
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `slidingWindow: given ${show(reduction)}, expected a reduction such as sum()`, {
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `slidingWindow: given ${show(reduction).trim()}, expected a reduction such as sum()`, {
       given: reduction,
-      fix: "Make it with sum(), mean(), min(), … or defineReduction",
+      fix: typeof reduction === "function" ? "Call it: sum(), not sum" : "Make it with sum(), mean(), min(), … or defineReduction",
     });
   const { name, weights } = reduction;
   if (weights && weights.form !== "count")
@@ -193,17 +193,7 @@ function checkReduction(reduction: Reduction): void {
 }
 
 function readOptions(options: SlidingWindowOptions): SlidingWindowOptions {
-  const names = ["countMax", "nan", "accuracy", "associative"];
-  if (typeof options !== "object" || options === null) throw badOption("slidingWindow", options, "an object such as { countMax: 100 }");
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue;
-    const meant = nearest(name, names);
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `slidingWindow: there is no option "${name}"`, {
-      given: name,
-      expected: names,
-      fix: meant === undefined ? `The options are ${names.join(", ")}` : `Did you mean ${meant}?`,
-    });
-  }
+  checkNames("slidingWindow", options, ["countMax", "nan", "accuracy", "associative"]);
   const { countMax, nan, accuracy, associative } = options;
   if (countMax !== undefined && !(Number.isInteger(countMax) && countMax >= 1 && countMax <= COUNT_MAX))
     throw badOption("countMax", countMax, `an integer from 1 to ${COUNT_MAX}`);

@@ -357,7 +357,7 @@ describe("what a window refuses", () => {
   test.each([
     ["something that is no reduction", () => slidingWindow(bad(sum)), "ERR_FOURFOLD_ARGUMENT", "given function sum"],
     ["weights by position", () => slidingWindow(weightedSum([1, 2])), "ERR_FOURFOLD_WEIGHTS", 'weightedSum("count")'],
-    ["no options", () => slidingWindow(sum(), bad(null)), "ERR_FOURFOLD_ARGUMENT", "given null"],
+    ["no options", () => slidingWindow(sum(), bad(null)), "ERR_FOURFOLD_ARGUMENT", "the options are null"],
     ["an unknown option", () => slidingWindow(sum(), bad({ countmax: 3 })), "ERR_FOURFOLD_ARGUMENT", "Did you mean countMax?"],
     ["no room", () => slidingWindow(sum(), { countMax: 0 }), "ERR_FOURFOLD_ARGUMENT", "an integer from 1 to 134217728"],
     ["half a place", () => slidingWindow(sum(), { countMax: 2.5 }), "ERR_FOURFOLD_ARGUMENT", "2.5"],
