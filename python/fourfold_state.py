@@ -238,6 +238,11 @@ class Exact:
                 total = -total
         return cls(total, source.signed(), source.signed(), source.signed(), source.signed())
 
+    def is_of_children(self) -> bool:
+        """Whether the counts may be those of children. In sums that terms were taken out of they may be anything."""
+        special = self.nan + self.positive + self.negative
+        return min(self.nan, self.positive, self.negative) >= 0 and special <= self.items and (self.sum == 0 or special < self.items)
+
     def write(self, target: Writer) -> None:
         target.byte(0 if self.sum == 0 else 1 if self.sum > 0 else 2)
         if self.sum != 0:
@@ -286,6 +291,11 @@ class SumNode:
         self.second = Exact.read(source) if self.kind in ("weightedMean", "variance") else None
         if self.second is not None and self.second.items != self.main.items:
             source.fail(f"has a node with {self.main.items} and {self.second.items} items in its two sums")
+        for exact in (self.main, self.second):
+            if exact is not None and not exact.is_of_children():
+                source.fail("has a node whose counts are not those of any children")
+        if self.kind == "count" and self.main.sum != self.main.items:
+            source.fail("has a count that is not the number of its items")
 
     @property
     def items(self) -> int:
@@ -674,6 +684,8 @@ class State:
         self.key_names = [source.text() for _ in range(source.count(1))]
         if len(set(self.key_names)) < len(self.key_names):
             source.fail("has two key columns of one name")
+        if any(name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") for name in self.key_names):
+            source.fail("has a key column whose name is an integer")
         self.levels = []
         most = len(self.key_names)
         for reduction in reductions:

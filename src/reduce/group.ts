@@ -4,6 +4,7 @@
  */
 import { FourfoldError, show } from "../errors.ts";
 import type { Chain } from "./chain.ts";
+import { KeyMap } from "./key-map.ts";
 import { SLICE } from "./slices.ts";
 import { readRagged, type Tree } from "./tree.ts";
 
@@ -108,7 +109,7 @@ function* encode(name: string, column: KeyColumn, n: number, nullKeys: NullKeys)
       fix: "Give one key for each value",
       at: { column: name },
     });
-  const codeOf = new Map<Key, number>();
+  const codeOf = new KeyMap();
   const found: Key[] = []; // by code, in the order of their first records
   const codes = new Uint32Array(n);
   for (let i = 0; i < n; i++) {

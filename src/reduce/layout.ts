@@ -127,6 +127,8 @@ export function readSketch(from: ByteReader): ChainSketch {
   from.end();
   if (levels.length === 0) from.fail("has no levels");
   if (new Set(names).size < names.length) from.fail("has two key columns of one name");
+  // An object lists such names first, whatever their order was.
+  if (names.some((name) => /^(0|[1-9]\d*)$/.test(name))) from.fail("has a key column whose name is an integer");
   const by = names.length === 0 ? "" : ` by ${names.map((name) => JSON.stringify(name)).join(", ")} (${depths.join(", ")})`;
   return { names, depths, text: `{ ${levels.join(", ")} }${by}` };
 }

@@ -6,10 +6,11 @@ import { FourfoldError, show } from "../errors.ts";
 import { type ByteReader, type ByteWriter, isWellFormed } from "./bytes.ts";
 import { fromLittleEndian, littleEndian } from "./encode.ts";
 import { compareKeys, countingSort, type Key, sortedCodes } from "./group.ts";
+import { KeyMap } from "./key-map.ts";
 import { finish } from "./slices.ts";
 
-/** Nodes, and distinct keys of a column: two such numbers together are one number below 2^53. */
-const NUMBERS_MAX = 2 ** 26;
+/** Nodes, and distinct keys of a column: what a Map holds. */
+const NUMBERS_MAX = 2 ** 24;
 
 /** Bytes of a bigint key: 2,466 decimal digits, which every language prints without being asked twice. */
 const BIGINT_BYTES_MAX = 1024;
@@ -29,7 +30,7 @@ export function checkKey(key: Key, column: string): void {
 
 /** The distinct keys of one column. */
 class Column {
-  readonly #codes = new Map<Key, number>();
+  readonly #codes = new KeyMap();
   readonly keys: Key[] = [];
   /** Nodes come in order of key, so most keys are the one before again. */
   #last: Key | undefined;

@@ -71,6 +71,10 @@ export class Provenance {
 
   /** Adds intervals that are disjoint from those that are there, and joins those that touch. */
   add(coming: readonly Interval[]): void {
+    if (coming.length <= FEW) {
+      for (const interval of coming) this.#insert(interval);
+      return;
+    }
     const grown = new Map<Map<number, Range[]>, Set<number>>();
     for (const { source, partition, from, to } of coming) {
       const partitions = this.#read.get(source) ?? new Map<number, Range[]>();
@@ -81,6 +85,19 @@ export class Provenance {
       grown.set(partitions, (grown.get(partitions) ?? new Set()).add(partition));
     }
     for (const [partitions, numbers] of grown) for (const number of numbers) partitions.set(number, joined(partitions.get(number)!));
+  }
+
+  /** Adds one interval at its place. */
+  #insert({ source, partition, from, to }: Interval): void {
+    const partitions = this.#read.get(source) ?? new Map<number, Range[]>();
+    this.#read.set(source, partitions);
+    const ranges = partitions.get(partition) ?? [];
+    partitions.set(partition, ranges);
+    const at = placeAfter(ranges, from);
+    const before = ranges[at - 1]?.[1] === from;
+    const after = ranges[at]?.[0] === to;
+    const whole: Range = [before ? ranges[at - 1]![0] : from, after ? ranges[at]![1] : to];
+    ranges.splice(before ? at - 1 : at, Number(before) + Number(after), whole);
   }
 
   /** Writes, for each partition of each source, its intervals as gap and length. */
@@ -141,8 +158,16 @@ export class Provenance {
 /** Offsets `from` … `to` − 1. */
 type Range = readonly [from: number, to: number];
 
+/** So many intervals are put where they belong one by one; more are sorted. */
+const FEW = 8;
+
 /** The first of ascending ranges that ends after an offset. */
 function firstAfter(ranges: readonly Range[], offset: number): Range | undefined {
+  return ranges[placeAfter(ranges, offset)];
+}
+
+/** Where that range stands, or the number of ranges. */
+function placeAfter(ranges: readonly Range[], offset: number): number {
   let low = 0;
   let high = ranges.length;
   while (low < high) {
@@ -150,7 +175,7 @@ function firstAfter(ranges: readonly Range[], offset: number): Range | undefined
     if (ranges[middle]![1] <= offset) low = middle + 1;
     else high = middle;
   }
-  return ranges[low];
+  return low;
 }
 
 /** Disjoint ranges in ascending order, those that touch as one. */

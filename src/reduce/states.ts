@@ -4,6 +4,7 @@
  */
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { EXACT_BYTES_MIN, readExact, writeExact } from "./encode.ts";
+import type { ExactSum } from "./exact.ts";
 import { exactValue, extremeOf, hasSecond, type StateRules } from "./state.ts";
 import { ExactSums } from "./sums.ts";
 
@@ -91,13 +92,24 @@ class SumStates implements NodeStates {
   }
 
   read(from: ByteReader, node: number): void {
-    const main = readExact(from);
+    const main = readChildren(from);
+    if (this.#rules.kind === "count" && main.value() !== main.items) from.fail("has a count that is not the number of its items");
     this.#main.merge(node, main);
     if (this.#second === undefined) return;
-    const second = readExact(from);
+    const second = readChildren(from);
     if (second.items !== main.items) from.fail(`has a node with ${main.items} and ${second.items} items in its two sums`);
     this.#second.merge(node, second);
   }
+}
+
+/** An exact sum that children may have made: only in others is a count negative, or more counted than there are items. */
+function readChildren(from: ByteReader): ExactSum {
+  const sum = readExact(from);
+  const { m, nan, positiveInfinity, negativeInfinity, items } = sum.parts();
+  const special = nan + positiveInfinity + negativeInfinity;
+  if (Math.min(nan, positiveInfinity, negativeInfinity) < 0 || special > items || (m !== 0n && special === items))
+    from.fail("has a node whose counts are not those of any children");
+  return sum;
 }
 
 /** Extremes with the number of children, which may be 0. They only grow. */

@@ -44,7 +44,7 @@ export class UserStates implements NodeStates {
 
   /** A copy is merged: a user's merge may keep what it is given. */
   merge(node: number, from: UserStates, other: number): void {
-    const copy = this.#decode(node, from.#encode(other));
+    const copy = this.#decode(node, from.#encode(other).slice());
     this.#states[node] = this.#call("merge", node, () => this.#definition.merge(this.#states[node], copy));
     this.#items[node]! += from.#items[other]!;
   }

@@ -155,7 +155,7 @@ export class UserContents implements Contents {
     const { name, encode } = this.#definition;
     if (!encode)
       throw new FourfoldError("ERR_FOURFOLD_REDUCTION", `window: reduction "${name}" has no encode`, { fix: "Define it with encode" });
-    return this.#guard("encoding", () => this.#definition.encode!(this.#state()));
+    return this.#guard("encoding", () => this.#definition.encode!(this.#state()).slice());
   }
 
   #state(): unknown {
