@@ -1,11 +1,12 @@
 /**
- * The states of all open nodes of level f, by the number of the node: what a built-in reduction keeps of children without an order.
- * reduce/state.ts holds the same for one node; docs/state-format.md says how they are written.
+ * States by the number of the node: what a built-in reduction keeps of children without an order. Those of linear reductions and of the
+ * variance are exact sums, which children can be taken out of again; extremes only grow. docs/state-format.md says how they are written.
  */
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { EXACT_BYTES_MIN, readExact, writeExact } from "./encode.ts";
-import type { ExactSum } from "./exact.ts";
-import { exactValue, extremeOf, hasSecond, type StateRules } from "./state.ts";
+import { ExactSum, exactQuotient, exactVariance } from "./exact.ts";
+import { quotient } from "./node.ts";
+import { extremeOf, isExactKind, type StateRules } from "./state.ts";
 import { ExactSums } from "./sums.ts";
 
 /** States of nodes 0 … n − 1, all under one reduction. */
@@ -29,18 +30,19 @@ export interface NodeStates {
 
 /** The states of a built-in reduction. */
 export function nodeStates(rules: StateRules): NodeStates {
-  return rules.kind === "min" || rules.kind === "max" ? new ExtremeStates(rules.kind) : new SumStates(rules);
+  const { kind } = rules;
+  return isExactKind(kind) ? new SumStates(rules) : new ExtremeStates(kind);
 }
 
 /** Exact sums: Σ x or Σ w·x, for `count` Σ 1; beside it Σ w of a weighted mean, Σ x² of a variance. */
-class SumStates implements NodeStates {
+export class SumStates implements NodeStates {
   readonly #rules: StateRules;
   readonly #main = new ExactSums();
   readonly #second: ExactSums | undefined;
 
   constructor(rules: StateRules) {
     this.#rules = rules;
-    this.#second = hasSecond(rules.kind) ? new ExactSums() : undefined;
+    this.#second = rules.kind === "weightedMean" || rules.kind === "variance" ? new ExactSums() : undefined;
   }
 
   get bytesMin(): number {
@@ -53,24 +55,12 @@ class SumStates implements NodeStates {
   }
 
   add(node: number, x: number, w: number): void {
-    switch (this.#rules.kind) {
-      case "weightedMean":
-        this.#main.addProduct(node, w, x);
-        this.#second!.add(node, w);
-        break;
-      case "weightedSum":
-        this.#main.addProduct(node, w, x);
-        break;
-      case "variance":
-        this.#main.add(node, x);
-        this.#second!.addProduct(node, x, x);
-        break;
-      case "count":
-        this.#main.add(node, 1);
-        break;
-      default:
-        this.#main.add(node, x);
-    }
+    this.#change(node, x, w, "add", "addProduct");
+  }
+
+  /** Takes a child out that was added. */
+  subtract(node: number, x: number, w: number): void {
+    this.#change(node, x, w, "subtract", "subtractProduct");
   }
 
   merge(node: number, from: SumStates, other: number): void {
@@ -83,7 +73,12 @@ class SumStates implements NodeStates {
   }
 
   value(node: number): number {
-    return exactValue(this.#rules, this.#main.sum(node), this.#second?.sum(node));
+    const { kind, ddof, quotient: division } = this.#rules;
+    const [main, second] = [this.#main, this.#second];
+    if (kind === "variance") return exactVariance(main.items(node), ddof, main.sum(node), second!.sum(node));
+    if (kind !== "mean" && kind !== "weightedMean") return main.value(node);
+    if (division === "rounded") return quotient(main.value(node), second ? second.value(node) : main.items(node));
+    return exactQuotient(main.sum(node), second ? second.sum(node) : ExactSum.of([main.items(node)], 1));
   }
 
   write(to: ByteWriter, node: number): void {
@@ -99,6 +94,14 @@ class SumStates implements NodeStates {
     const second = readChildren(from);
     if (second.items !== main.items) from.fail(`has a node with ${main.items} and ${second.items} items in its two sums`);
     this.#second.merge(node, second);
+  }
+
+  #change(node: number, x: number, w: number, term: "add" | "subtract", product: "addProduct" | "subtractProduct"): void {
+    const { kind } = this.#rules;
+    if (kind === "weightedSum" || kind === "weightedMean") this.#main[product](node, w, x);
+    else this.#main[term](node, kind === "count" ? 1 : x);
+    if (kind === "weightedMean") this.#second![term](node, w);
+    else if (kind === "variance") this.#second![product](node, x, x);
   }
 }
 

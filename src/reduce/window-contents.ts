@@ -2,13 +2,11 @@
 import { FourfoldError, show } from "../errors.ts";
 import { ByteWriter } from "./bytes.ts";
 import { DabaLite } from "./daba.ts";
-import { writeExact } from "./encode.ts";
 import { canonical } from "./exact.ts";
-import { quotient } from "./node.ts";
 import type { ReductionDefinition } from "./reductions.ts";
 import { Ring } from "./ring.ts";
-import { type ExactKind, exactState, extremeOf, type NodeState, type StateRules } from "./state.ts";
-import { ExactSums } from "./sums.ts";
+import { type ExactKind, extremeOf, type StateRules } from "./state.ts";
+import { SumStates } from "./states.ts";
 
 /** Children in order of arrival. */
 export interface Contents {
@@ -22,67 +20,40 @@ export interface Contents {
 
 const numbers = (): Ring<number> => new Ring((length) => new Float64Array(length));
 
-/** The groups of the exact sums of a window: Σ x or Σ w·x, and Σ w of a weighted mean or Σ x² of a variance. */
-const MAIN = 0;
-const SECOND = 1;
-
-/** Exact sums, and the values and weights to take out of them again. */
+/** Exact sums, as the state of one node, and the values and weights to take out of it again. */
 export class ExactContents implements Contents {
-  readonly #rules: StateRules & { readonly kind: ExactKind };
-  readonly #sums = new ExactSums();
+  readonly #skip: boolean;
+  readonly #state: SumStates;
   readonly #values = numbers();
   readonly #weights: Ring<number> | undefined;
 
   constructor(rules: StateRules & { readonly kind: ExactKind }) {
-    this.#rules = rules;
-    this.#sums.grow(2);
+    this.#skip = rules.skip;
+    this.#state = new SumStates(rules);
+    this.#state.grow(1);
     this.#weights = rules.kind === "weightedSum" || rules.kind === "weightedMean" ? numbers() : undefined;
   }
 
   push(x: number, w: number): void {
     this.#values.push(x);
     this.#weights?.push(w);
-    this.#change(x, w, "add", "addProduct");
+    if (!(this.#skip && x !== x)) this.#state.add(0, x, w);
   }
 
   shift(): void {
     const x = this.#values.shift();
-    this.#change(x, this.#weights ? this.#weights.shift() : 1, "subtract", "subtractProduct");
+    const w = this.#weights ? this.#weights.shift() : 1;
+    if (!(this.#skip && x !== x)) this.#state.subtract(0, x, w);
   }
 
   value(): number {
-    const { kind, quotient: division } = this.#rules;
-    const sums = this.#sums;
-    if (kind === "variance" || (division === "real" && (kind === "mean" || kind === "weightedMean"))) return this.#state().value();
-    if (kind === "mean") return quotient(sums.value(MAIN), sums.items(MAIN));
-    return kind === "weightedMean" ? quotient(sums.value(MAIN), sums.value(SECOND)) : sums.value(MAIN);
+    return this.#state.value(0);
   }
 
   encode(): Uint8Array {
-    const { main, second } = this.#state();
     const bytes = new ByteWriter();
-    writeExact(bytes, main);
-    if (second) writeExact(bytes, second);
+    this.#state.write(bytes, 0);
     return bytes.finish();
-  }
-
-  /** The children as the state of a node. */
-  #state(): NodeState {
-    const state = exactState(this.#rules);
-    state.main.merge(this.#sums.sum(MAIN));
-    state.second?.merge(this.#sums.sum(SECOND));
-    return state;
-  }
-
-  /** What a child adds to the sums: that of {@link NodeState}. */
-  #change(x: number, w: number, term: "add" | "subtract", product: "addProduct" | "subtractProduct"): void {
-    const { kind, skip } = this.#rules;
-    const sums = this.#sums;
-    if (skip && x !== x) return;
-    if (this.#weights) sums[product](MAIN, w, x);
-    else sums[term](MAIN, kind === "count" ? 1 : x);
-    if (kind === "weightedMean") sums[term](SECOND, w);
-    else if (kind === "variance") sums[product](SECOND, x, x);
   }
 }
 
