@@ -7,6 +7,7 @@
  * exactly, and two terms of less than 2^-50·|H_N|, with three roundings: off by less than 2^-100·|H_N|. So q + r/H_D is the quotient but for
  * that, for RN of r/H_D (2^-53 of it), for L_D in its divisor (2^-51 of it), and for the δ: less than 2^-98·|q| together.
  */
+import { productError } from "./dekker.ts";
 
 /** What the flag of an exact sum in two parts says of H + L. */
 export const PARTS_FLAG = { other: 0, exact: 1, notANumber: 2, near: 3 } as const;
@@ -17,24 +18,10 @@ const MOST = 2 ** 400;
 
 const BOUND = 2 ** -98;
 
-/** 2^27 + 1: splits a float64 in two halves of 26 bits (Veltkamp). */
-const SPLITTER = 134217729;
-
 const inRange = (x: number): boolean => Math.abs(x) >= LEAST && Math.abs(x) <= MOST;
 
 /** Whether n is a power of two: dividing by it is exact. */
 const isPowerOfTwo = (n: number): boolean => Number.isInteger(n) && n > 0 && n <= 2 ** 30 && (n & (n - 1)) === 0;
-
-/** a·b − RN(a·b), exactly (Dekker). */
-function productError(a: number, b: number, product: number): number {
-  const ca = SPLITTER * a;
-  const ah = ca - (ca - a);
-  const al = a - ah;
-  const cb = SPLITTER * b;
-  const bh = cb - (cb - b);
-  const bl = b - bh;
-  return ah * bh - product + ah * bl + al * bh + al * bl;
-}
 
 /**
  * RN(N / D) of two sums in parts, as a parts kernel writes them; undefined in doubt.

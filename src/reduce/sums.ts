@@ -6,6 +6,7 @@
  * `middle`, what that one loses into `low` (TwoSum: Knuth, TAOCP 2, 4.2.2; expansions: Shewchuk 1997). When the third addition
  * loses something, too, the words move into an ExactSum beside them, and the term starts the next three.
  */
+import { productError } from "./dekker.ts";
 import { ExactSum } from "./exact.ts";
 
 /** float64 words of a group: high, middle, low, items. */
@@ -19,9 +20,6 @@ const PRODUCT_MIN = 2 ** -960;
 
 /** Digits of an integer that may be three words of 53 bits. */
 const HEX_MAX = 40;
-
-/** Splits a float64 in halves of 26 bits (Dekker 1971). Beyond 2^996 it overflows, which is noticed. */
-const SPLIT = 2 ** 27 + 1;
 
 /** Exact sums of groups 0 … groups − 1. Groups are not checked: who calls has done so. */
 export class ExactSums {
@@ -122,7 +120,7 @@ export class ExactSums {
   #addProduct(group: number, w: number, x: number, sign: 1 | -1): void {
     const at = WORDS * group;
     const product = sign * w * x;
-    const error = productError(sign * w, x, product);
+    const error = errorOf(sign * w, x, product);
     if (error - error !== 0) {
       // The product or its error is no float64, or not finite.
       const exact = ExactSum.of([], -1);
@@ -199,16 +197,10 @@ function addWord(words: Float64Array, at: number, x: number): boolean {
   return true;
 }
 
-/** w·x − product, product being RN(w·x) (Dekker 1971); not finite where that is no float64, or may not be, or something overflows. */
-function productError(w: number, x: number, product: number): number {
+/** w·x − product, product being RN(w·x); not finite where that is no float64, or may not be, or something overflows. */
+function errorOf(w: number, x: number, product: number): number {
   if (product < PRODUCT_MIN && product > -PRODUCT_MIN) return w === 0 || x === 0 ? product - product : Number.NaN;
-  const wc = SPLIT * w;
-  const wh = wc - (wc - w);
-  const wl = w - wh;
-  const xc = SPLIT * x;
-  const xh = xc - (xc - x);
-  const xl = x - xh;
-  return wl * xl - (product - wh * xh - wl * xh - wh * xl);
+  return productError(w, x, product);
 }
 
 /** Passes until the words do not overlap: two are common, and more than four were not seen. */
