@@ -13,9 +13,10 @@ export { type ExactAccumulators, type ExactSumsOptions, exactSums, type GroupLis
 export type { Job, JobReadOptions } from "./job.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
-export type { Key, KeyColumn, LevelKeys, NullKeys } from "./reduce/group.ts";
+export type { LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
 export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
+export type { Key, KeyColumn } from "./reduce/key.ts";
 export type { Interval } from "./reduce/provenance.ts";
 export {
   count,
@@ -33,7 +34,7 @@ export {
 } from "./reduce/reductions.ts";
 export type { LevelView, Node } from "./reduce/result.ts";
 export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
-export type { NumberList, WeightsInput } from "./reduce/weights.ts";
+export type { NumberList, WeightsByKey, WeightsInput } from "./reduce/weights.ts";
 export { type SlidingWindow, type SlidingWindowOptions, slidingWindow } from "./reduce/window.ts";
 export type { Result, RunStep } from "./result.ts";
 export type { Candidate } from "./schedule/choose.ts";

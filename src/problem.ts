@@ -63,7 +63,7 @@ export class Problems {
       const table = await job.read({ nan, allocate, ...(signal && { signal }), ...(onProgress && { onProgress }) });
       check();
       const { chain, tree, keys } = readGrouped(table);
-      const fitted = fit(chain, tree, nan, this.accuracy(options, tree));
+      const fitted = fit(chain, tree, nan, this.accuracy(options, tree), undefined, keys);
       // The records' memory is given back after the run, so drill-down to the leaves needs a copy of its own.
       const given = keptLevels(chain, options.keep)[0] ? table.values.slice() : undefined;
       return { chain, fitted, data: table.values, keys, order: undefined, given, copy };
@@ -77,7 +77,7 @@ export class Problems {
   *ofInput(chain: Chain, input: Input, options: RunOptions): Generator<void, Problem> {
     const { tree, data, keys, order } = yield* readInput(chain, input);
     const grouped = order && { order, records: data.length };
-    const fitted = fit(chain, tree, this.nan(options), this.accuracy(options, tree), grouped);
+    const fitted = fit(chain, tree, this.nan(options), this.accuracy(options, tree), grouped, keys);
     if (order === undefined && !this.#hasLongPieces(fitted, data))
       return { chain, fitted, data, keys, order, given: data, copy: undefined };
     return { chain, fitted, ...(yield* this.#place(data, order)), keys, order, given: data };

@@ -10,8 +10,9 @@ import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
 import { keptLevels, oneOf, type RunOptions } from "./options.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { decodeState as decode, digestState, encodeState, type Hashing, hex, textOf } from "./reduce/codec.ts";
-import type { KeyColumn, NullKeys } from "./reduce/group.ts";
+import type { NullKeys } from "./reduce/group.ts";
 import { checkKeyed, keyDepths } from "./reduce/input.ts";
+import type { KeyColumn } from "./reduce/key.ts";
 import { type KeyLayout, type Layout, layoutOf, leafReduction, misfit, type Policy, policyText } from "./reduce/layout.ts";
 import { groupBatch, OpenNodes } from "./reduce/open.ts";
 import { checkInterval, type Interval, Provenance } from "./reduce/provenance.ts";
@@ -320,10 +321,10 @@ function checkLevels(chain: Chain): void {
   const [first] = chain.levels;
   const { weights } = leafReduction(chain);
   const form = weights?.form;
-  if (form === "shared" || form === "matrix")
+  if (form === "shared" || form === "matrix" || form === "byKey")
     throw new FourfoldError(
       "ERR_FOURFOLD_WEIGHTS",
-      `level "${first!.name}": records have no order, so they cannot share a list of weights`,
+      `level "${first!.name}": records have ${form === "byKey" ? "no keys of their own" : "no order, so they cannot share a list of weights"}`,
       {
         given: form,
         expected: '{ perNode: [] } or "count"',

@@ -1,5 +1,5 @@
 /** An answer for programs: JSON, CSV and NDJSON. Texts are made piece by piece, so that millions of nodes need no one string. */
-import type { Key } from "../reduce/group.ts";
+import type { Key } from "../reduce/key.ts";
 import type { Node } from "../reduce/result.ts";
 import type { Answer } from "./question.ts";
 

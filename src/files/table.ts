@@ -10,8 +10,8 @@
  * are then read in pieces of known length: the memory is allocated once and no copy holds the event loop for long.
  */
 import { FourfoldError, nearest, show } from "../errors.ts";
-import type { Key } from "../reduce/group.ts";
 import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+import type { Key } from "../reduce/key.ts";
 import type { Dtype, NanPolicy, TypedData } from "../types.ts";
 import { type Column, type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import { type Allowed, resolvePath } from "./folders.ts";

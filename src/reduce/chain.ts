@@ -1,6 +1,7 @@
 /** A chain: the ordered reductions of a hierarchy, innermost first. A plain value: no device, no I/O. */
 import { FourfoldError, show } from "../errors.ts";
-import { isReduction, type Reduction } from "./reductions.ts";
+import { isReduction, type Reduction, weightedMean, weightedSum } from "./reductions.ts";
+import type { WeightsInput } from "./weights.ts";
 
 /** One step of a chain. */
 export interface Level {
@@ -82,6 +83,30 @@ export function checkChain(value: unknown): asserts value is Chain {
     expected: "what chain() returns",
     fix: isReduction(value) ? `Wrap it: chain(${value.name}(…))` : "Make one with chain(sum(), mean(), …)",
   });
+}
+
+/**
+ * The chain with other weights at one level, which must be a `weightedSum` or `weightedMean`.
+ * @throws FourfoldError ERR_FOURFOLD_LEVEL, ERR_FOURFOLD_WEIGHTS
+ */
+export function withWeights(given: Chain, level: string, weights: WeightsInput): Chain {
+  const names = given.levels.map(({ name }) => name);
+  const found = given.levels.find(({ name }) => name === level);
+  if (found === undefined)
+    throw new FourfoldError("ERR_FOURFOLD_LEVEL", `there is no level ${show(level)}`, {
+      given: level,
+      expected: names,
+      fix: `The levels are ${names.join(", ")}`,
+    });
+  const { kind } = found.reduction;
+  if (kind !== "weightedSum" && kind !== "weightedMean")
+    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level}" is a ${found.reduction.name}, which has no weights`, {
+      given: weights,
+      fix: "Make it a weightedSum or weightedMean",
+      at: { level },
+    });
+  const changed = { weightedSum, weightedMean }[kind](weights);
+  return chain(Object.fromEntries(given.levels.map(({ name, reduction }) => [name, name === level ? changed : reduction])));
 }
 
 /** The number of outputs of a chain: the rows of its weight matrix, or 1 and `undefined` where it has none. */

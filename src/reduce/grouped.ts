@@ -1,7 +1,8 @@
 /** Records that a source has grouped already: what a job (such as a loaded spec) reads, as a chain and a tree. */
 import type { TypedData } from "../types.ts";
 import { type Chain, chain } from "./chain.ts";
-import type { Key, LevelKeys } from "./group.ts";
+import type { LevelKeys } from "./group.ts";
+import type { Key } from "./key.ts";
 import { count, max, mean, min, type Reduction, sum, variance, weightedMean, weightedSum } from "./reductions.ts";
 import { raggedTree, type Tree } from "./tree.ts";
 import type { WeightsInput } from "./weights.ts";

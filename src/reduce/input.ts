@@ -2,7 +2,8 @@
 import { badOption, FourfoldError, show } from "../errors.ts";
 import type { Data, Dtype, TypedData } from "../types.ts";
 import type { Chain } from "./chain.ts";
-import { groupRecords, type KeyColumn, type LevelKeys, type NullKeys } from "./group.ts";
+import { groupRecords, type LevelKeys, type NullKeys } from "./group.ts";
+import type { KeyColumn } from "./key.ts";
 import { denseTree, type Offsets, readData, readRagged, type Tree } from "./tree.ts";
 
 /** A dense tensor: the last axis is reduced by level f. */

@@ -7,8 +7,10 @@ import type { NanPolicy } from "../types.ts";
 import { type ByteReader, ByteWriter } from "./bytes.ts";
 import type { Chain } from "./chain.ts";
 import type { NullKeys } from "./group.ts";
+import { writeKey } from "./paths.ts";
 import type { BuiltIn, Reduction } from "./reductions.ts";
 import { leafCounts } from "./resolve.ts";
+import type { KeyedWeights } from "./weights.ts";
 
 /** How records are read. */
 export interface Policy {
@@ -34,7 +36,7 @@ export interface Layout {
 const KINDS: readonly (BuiltIn | "user")[] = ["sum", "weightedSum", "mean", "weightedMean", "min", "max", "count", "variance", "user"];
 
 /** The numbers of weights. Those of level f come with its records and are no part of the chain. */
-const WEIGHTS = { none: 0, records: 1, shared: 2, perNode: 3, matrix: 4, count: 5 } as const;
+const WEIGHTS = { none: 0, records: 1, shared: 2, perNode: 3, matrix: 4, count: 5, byKey: 6 } as const;
 
 const POLICIES = {
   nan: ["propagate", "skip", "error"],
@@ -83,11 +85,25 @@ function weightsBytes({ levels }: Chain): Uint8Array {
       if (weights.form === "matrix") {
         to.unsigned(weights.rows);
         to.unsigned(weights.extent);
+      } else if (weights.form === "byKey") {
+        keyedBytes(to, weights);
+        return;
       } else to.unsigned(weights.values.length);
       floats(weights.values);
     }
   });
   return to.finish();
+}
+
+function keyedBytes(to: ByteWriter, { entries, missing }: KeyedWeights): void {
+  to.byte(missing === undefined ? 0 : 1);
+  if (missing !== undefined) to.float(missing);
+  to.unsigned(entries.length);
+  for (const [path, weight] of entries) {
+    to.unsigned(path.length);
+    for (const key of path) writeKey(to, key);
+    to.float(weight);
+  }
 }
 
 /** Bytes of a policy. */

@@ -6,7 +6,8 @@ import { FourfoldError } from "../errors.ts";
 import type { TypedData } from "../types.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Chain } from "./chain.ts";
-import { type Grouping, groupRecords, type Key, type KeyColumn } from "./group.ts";
+import { type Grouping, groupRecords } from "./group.ts";
+import type { Key, KeyColumn } from "./key.ts";
 import { type KeyLayout, leafReduction, type Policy } from "./layout.ts";
 import { reduceLevels } from "./levels.ts";
 import { refuseNaN } from "./nan.ts";
@@ -106,7 +107,7 @@ export class OpenNodes {
     // Each node stands for its records: one "record" at level f.
     const { tree, keys, order } = finish(groupRecords(this.#chain, nodes, columns, depths, "group"));
     const plain: Chain = { levels: this.#chain.levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
-    const fitted = fit(plain, tree, nan, accuracy);
+    const fitted = fit(plain, tree, nan, accuracy, undefined, keys);
     const values = Float64Array.from(order, (node) => this.#states.value(node));
     const records = Float64Array.from(order, (node) => this.#states.items(node));
     // Under skip a node without children is missing (clause 10).

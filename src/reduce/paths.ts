@@ -5,7 +5,8 @@
 import { FourfoldError, show } from "../errors.ts";
 import { type ByteReader, type ByteWriter, isWellFormed } from "./bytes.ts";
 import { fromLittleEndian, littleEndian } from "./encode.ts";
-import { compareKeys, countingSort, type Key, sortedCodes } from "./group.ts";
+import { countingSort, sortedCodes } from "./group.ts";
+import { compareKeys, type Key } from "./key.ts";
 import { KeyMap } from "./key-map.ts";
 import { finish } from "./slices.ts";
 
@@ -189,7 +190,8 @@ export function readColumns(from: ByteReader, depth: number): Key[][] {
   });
 }
 
-function writeKey(to: ByteWriter, key: Key): void {
+/** Writes one key. */
+export function writeKey(to: ByteWriter, key: Key): void {
   if (typeof key === "string") {
     to.byte(TAG.text);
     to.text(key);

@@ -4,7 +4,7 @@
  */
 import { badOption, checkNames, FourfoldError } from "../errors.ts";
 import { type ByteReader, type ByteWriter, isWellFormed } from "./bytes.ts";
-import { compareKeys } from "./group.ts";
+import { compareKeys } from "./key.ts";
 
 /** Offsets `from` … `to` − 1 of one partition of a source. */
 export interface Interval {

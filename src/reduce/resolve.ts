@@ -1,9 +1,11 @@
 /** Fits a chain to a tree: each level's weights beside its children, in one form for every backend. */
-import { FourfoldError } from "../errors.ts";
+import { FourfoldError, show } from "../errors.ts";
 import type { Accuracy, NanPolicy } from "../types.ts";
 import { type Chain, outputsOf } from "./chain.ts";
+import type { LevelKeys } from "./group.ts";
 import { type BuiltIn, mean, type Reduction, sum } from "./reductions.ts";
 import { childStart, type Tree, type TreeLevel } from "./tree.ts";
+import { type KeyedWeights, weightAt } from "./weights.ts";
 
 /** The weights of one level, fitted to its children. Child c of a node that starts at child s weighs: */
 export type FittedWeights =
@@ -67,7 +69,14 @@ export function builtIn(level: { readonly reduction: Reduction }): BuiltIn | und
  * @throws FourfoldError ERR_FOURFOLD_WEIGHTS with level and axis; ERR_FOURFOLD_REDUCTION for records under a reduction that needs an order;
  * ERR_FOURFOLD_NAN for a NaN weight under `nan: "error"`
  */
-export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy, grouped?: GroupedRecords): Fitted {
+export function fit(
+  chain: Chain,
+  tree: Tree,
+  nan: NanPolicy,
+  accuracy: Accuracy,
+  grouped?: GroupedRecords,
+  keys?: readonly LevelKeys[],
+): Fitted {
   const levels = chain.levels.map((given, i): FittedLevel => {
     const level = tree.levels[i]!;
     const reduction = i === 0 ? leafCounts(given.reduction) : given.reduction;
@@ -82,7 +91,10 @@ export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy
         },
       );
     const frame = frameOf(tree, i);
-    const weights = fitWeights(reduction, level, axis, frame, i === 0 ? grouped : undefined);
+    const weights =
+      reduction.weights?.form === "byKey"
+        ? fitKeyed(reduction.weights, level, i === 0 ? undefined : keys?.[i - 1])
+        : fitWeights(reduction, level, axis, frame, i === 0 ? grouped : undefined);
     if (nan === "error") refuseNan(weights, level);
     return { ...level, reduction, weights };
   });
@@ -93,6 +105,29 @@ export function fit(chain: Chain, tree: Tree, nan: NanPolicy, accuracy: Accuracy
 export function leafCounts(reduction: Reduction): Reduction {
   if (reduction.weights?.form !== "count") return reduction;
   return reduction.kind === "weightedSum" ? sum() : mean();
+}
+
+/** Weights by key as one for each child; `keys` are those of the level inside, undefined where children have none. */
+function fitKeyed(weights: KeyedWeights, level: TreeLevel, keys: LevelKeys | undefined): FittedWeights {
+  if (keys === undefined)
+    throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}": weights by key, and its children have no keys`, {
+      given: "byKey",
+      fix: "Weights by key are for levels above level f of keyed records: give { values, keys }, or weights by position",
+      at: { level: level.name },
+    });
+  const values = new Float64Array(level.children);
+  for (let child = 0; child < values.length; child++) {
+    const path = keys.columns.map((column) => column[child]!);
+    const weight = weightAt(weights, path);
+    if (weight === undefined)
+      throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}": no weight for the child (${path.map(show).join(", ")})`, {
+        given: path,
+        fix: "Give it one, or say { missing: 0 } or { missing: 1 }",
+        at: { level: level.name, index: child },
+      });
+    values[child] = weight;
+  }
+  return { form: "perNode", values };
 }
 
 /** The children that one frame has at a level, where all frames are alike. */
@@ -111,7 +146,7 @@ function fitWeights(
   grouped: GroupedRecords | undefined,
 ): FittedWeights {
   const { weights } = reduction;
-  if (weights === undefined) return { form: "none" };
+  if (weights === undefined || weights.form === "byKey") return { form: "none" };
   const given = weights.form === "count" ? 0 : weights.form === "matrix" ? weights.extent : weights.values.length;
   const refuse = (found: string, expected: number, fix: string): never => {
     throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}" (axis ${axis}): ${found}, weights ${given}`, {

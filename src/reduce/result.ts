@@ -1,6 +1,7 @@
 /** What a run gives back: the values, and views of the levels that were kept for drill-down. Plain values: nothing is computed here. */
 import { FourfoldError, show } from "../errors.ts";
-import type { Key, LevelKeys } from "./group.ts";
+import type { LevelKeys } from "./group.ts";
+import { type Key, pathId } from "./key.ts";
 import { childStart, type Tree } from "./tree.ts";
 
 /** The kept values of one level. */
@@ -189,8 +190,4 @@ function parentOf(level: Tree["levels"][number], child: number): number {
     else high = middle;
   }
   return low;
-}
-
-function pathId(path: readonly Key[]): string {
-  return path.map((key) => `${typeof key === "string" ? JSON.stringify(key) : String(key)}`).join("/");
 }

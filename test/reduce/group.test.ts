@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chain } from "../../src/reduce/chain.ts";
-import { compareKeys, type Grouping, groupRecords, type Key, type KeyColumn, type NullKeys } from "../../src/reduce/group.ts";
+import { type Grouping, groupRecords, type NullKeys } from "../../src/reduce/group.ts";
+import { compareKeys, type Key, type KeyColumn } from "../../src/reduce/key.ts";
 import { sum } from "../../src/reduce/reductions.ts";
 import { finish } from "../../src/reduce/slices.ts";
 
