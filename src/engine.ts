@@ -31,10 +31,10 @@ import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { type Input, isDense, type Tensor } from "./reduce/input.ts";
 import { type Fitted, fit, resultShape } from "./reduce/resolve.ts";
-import type { Levels } from "./reduce/result.ts";
+import { type Levels, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
-import { outputsLast, type Result, RunResult } from "./result.ts";
+import { type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
 import type { Dtype, TypedData } from "./types.ts";
 
