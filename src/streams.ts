@@ -28,7 +28,8 @@ export interface StreamHost {
 
 /** A stream of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT for what is no source */
 export function openStream(host: StreamHost, setup: StreamSetup, source: StreamSource | readonly StreamSource[]): Stream {
-  const sources = Array.isArray(source) && source.every(isSource) && source.length > 0 ? (source as readonly StreamSource[]) : [source as StreamSource];
+  const sources =
+    Array.isArray(source) && source.every(isSource) && source.length > 0 ? (source as readonly StreamSource[]) : [source as StreamSource];
   const ring = sources.find((one): one is FrameRing => one instanceof FrameRing);
   if (ring) checkRing(ring, setup, sources.length);
   const { dtype = "f64" } = setup.frame ?? {};
@@ -81,7 +82,11 @@ function checkRing({ shape, store }: FrameRing, { frame }: StreamSetup, sources:
     throw new FourfoldError(
       "ERR_FOURFOLD_ARGUMENT",
       sources > 1 ? "a ring and other sources in one stream" : `the ring has frames of ${wanted}, the stream's option frame is ${given}`,
-      { given, expected: wanted, fix: sources > 1 ? "Give the ring a stream of its own" : `Give frame: { shape: [${shape.join(", ")}], dtype: "${store.dtype}" }` },
+      {
+        given,
+        expected: wanted,
+        fix: sources > 1 ? "Give the ring a stream of its own" : `Give frame: { shape: [${shape.join(", ")}], dtype: "${store.dtype}" }`,
+      },
     );
 }
 

@@ -60,7 +60,11 @@ export function writeContent({ identity, positions, versions, windows, counts }:
 }
 
 /** Reads a checkpoint into a stream's parts; gives where the sink stood. @throws FourfoldError ERR_FOURFOLD_CHECKPOINT if it is of another stream */
-export function readContent(bytes: Uint8Array, { identity, positions, versions, windows, counts }: Content, dir: string): SinkPosition | undefined {
+export function readContent(
+  bytes: Uint8Array,
+  { identity, positions, versions, windows, counts }: Content,
+  dir: string,
+): SinkPosition | undefined {
   const from = new ByteReader(bytes);
   const format = from.byte();
   if (format !== FORMAT) throw other(dir, "format", String(format), String(FORMAT));
@@ -80,12 +84,16 @@ export function readContent(bytes: Uint8Array, { identity, positions, versions, 
 function other(dir: string, what: string, theirs: string, mine: string): FourfoldError {
   const plural = what === "sources" || what.endsWith("weights");
   const told = what === "chain" || what === "weights" ? "" : `: ${plural ? "they are" : "it is"} ${theirs} there, ${mine} here`;
-  return new FourfoldError("ERR_FOURFOLD_CHECKPOINT", `the checkpoint in "${dir}" is of a stream with ${plural ? "other" : "another"} ${what}${told}`, {
-    given: mine,
-    expected: theirs,
-    fix: "Use another folder, or remove this one to start again",
-    at: { file: dir },
-  });
+  return new FourfoldError(
+    "ERR_FOURFOLD_CHECKPOINT",
+    `the checkpoint in "${dir}" is of a stream with ${plural ? "other" : "another"} ${what}${told}`,
+    {
+      given: mine,
+      expected: theirs,
+      fix: "Use another folder, or remove this one to start again",
+      at: { file: dir },
+    },
+  );
 }
 
 function hexOf(bytes: Uint8Array): string {

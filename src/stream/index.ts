@@ -1,4 +1,6 @@
 /** Public names of `fourfold/stream`: where the records of a stream come from. */
+
+export { replayable } from "./items.ts";
 export type { BytesInput } from "./sources/bytes.ts";
 export type { Fields, SourceOptions } from "./sources/fields.ts";
 export { ndjson } from "./sources/ndjson.ts";

@@ -298,7 +298,16 @@ export class Intake {
 }
 
 /** A segment without rows. */
-const EMPTY = { rows: 0, keys: [], times: undefined, weights: undefined, data: undefined, slot: undefined, bytes: 0, arrivedAt: 0 } as const;
+const EMPTY = {
+  rows: 0,
+  keys: [],
+  times: undefined,
+  weights: undefined,
+  data: undefined,
+  slot: undefined,
+  bytes: 0,
+  arrivedAt: 0,
+} as const;
 
 /** What timers can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

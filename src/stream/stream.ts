@@ -44,6 +44,9 @@ interface Running {
   readonly reduced: readonly { readonly version: number; readonly rows: number; readonly values: FrameValues | Promise<FrameValues> }[];
 }
 
+/** Bytes of a checkpoint. */
+const CHECKPOINT_BYTES_MAX = 1 << 30;
+
 /** Buffers of frames, as a multiple of batches under way: one is filled meanwhile, and one is to spare where the oldest rows are dropped. */
 const SPARE_BUFFERS = 2;
 
@@ -103,7 +106,9 @@ export class Stream implements AsyncIterable<StreamResult> {
         frame.dtype,
       );
     }
-    const limits = store ? { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER, overflow } : { queueRowsMax, queueBytesMax, overflow };
+    const limits = store
+      ? { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER, overflow }
+      : { queueRowsMax, queueBytesMax, overflow };
     this.#intake = new Intake(limits, store);
     const { outer, keys, policy, windowing, kept, rank } = setup;
     this.#windows =
@@ -213,7 +218,9 @@ export class Stream implements AsyncIterable<StreamResult> {
   /** The loop. What it yields has left the stream when it is asked for more. */
   async *#run(sink: Sink | undefined, opened: () => void): AsyncGenerator<readonly StreamResult[], void, undefined> {
     if (this.#begun)
-      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the stream is read once, and it has begun", { fix: "Make another with engine.stream()" });
+      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the stream is read once, and it has begun", {
+        fix: "Make another with engine.stream()",
+      });
     this.#begun = true;
     const { signal, checkpoint } = this.#setup;
     throwIfAborted(signal);
@@ -225,7 +232,7 @@ export class Stream implements AsyncIterable<StreamResult> {
     let store: CheckpointStore | undefined;
     const pumps: Promise<void>[] = [];
     try {
-      store = checkpoint && (await CheckpointStore.open(checkpoint.dir));
+      store = checkpoint && (await CheckpointStore.open(checkpoint.dir, { bytesMax: CHECKPOINT_BYTES_MAX, onDamaged: this.#warn }));
       const position = store && (await this.#restore(store));
       opened();
       await sink?.open?.(position);
@@ -282,7 +289,9 @@ export class Stream implements AsyncIterable<StreamResult> {
         continue;
       }
       if (this.#ended.every(Boolean) && this.#intake.isEmpty) return;
-      await this.#intake.arrival(Math.min(this.#dueIn(now), (this.#windows?.nextAt() ?? Number.POSITIVE_INFINITY) - now, checkpointDue() - now));
+      await this.#intake.arrival(
+        Math.min(this.#dueIn(now), (this.#windows?.nextAt() ?? Number.POSITIVE_INFINITY) - now, checkpointDue() - now),
+      );
     }
   }
 
@@ -329,7 +338,13 @@ export class Stream implements AsyncIterable<StreamResult> {
       if (plain) add(segment, frame);
       else
         for (let row = 0; row < segment.rows; row++) {
-          const one: Segment = { ...segment, ...cutColumns(segment, row, row + 1), rows: 1, slot: segment.slot!.part(row, row + 1), bytes: segment.bytes / segment.rows };
+          const one: Segment = {
+            ...segment,
+            ...cutColumns(segment, row, row + 1),
+            rows: 1,
+            slot: segment.slot!.part(row, row + 1),
+            bytes: segment.bytes / segment.rows,
+          };
           add(one, segment.times ? segment.times[row]! : frame + row);
         }
       frame += segment.rows;
@@ -346,8 +361,8 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { rank, chain } = this.#setup;
     if (rank === chain.levels.length) return whole;
     let inner = this.#inner.get(whole);
-    if (!inner) {
-      inner = chain(Object.fromEntries(whole.levels.slice(0, rank).map(({ name, reduction }) => [name, reduction])));
+    if (inner === undefined) {
+      inner = makeChain(Object.fromEntries(whole.levels.slice(0, rank).map(({ name, reduction }) => [name, reduction])));
       this.#inner.set(whole, inner);
     }
     return inner;
@@ -472,7 +487,14 @@ export class Stream implements AsyncIterable<StreamResult> {
     const name = this.#names[source]!;
     const path = keys.map((column) => (isDictionary(column) ? column.dictionary[column.codes[row]!] : column[row]));
     const { offset, rows } = this.#positions.of(source);
-    this.#reject({ source: name, from: offset, to: offset, line: undefined, error, text: keys.length > 0 ? `row ${rows + row}, keys ${path.join("/")}` : undefined });
+    this.#reject({
+      source: name,
+      from: offset,
+      to: offset,
+      line: undefined,
+      error,
+      text: keys.length > 0 ? `row ${rows + row}, keys ${path.join("/")}` : undefined,
+    });
   }
 
   #reject(rejected: Rejected): void {
@@ -485,7 +507,11 @@ export class Stream implements AsyncIterable<StreamResult> {
   /** Starts the sources where the checkpoint, or nothing, left them. */
   #begin(pumps: Promise<void>[]): void {
     if (this.#ring) {
-      this.#ring.attach(this.#intake, () => this.#engine.now(), () => this.#ends(0));
+      this.#ring.attach(
+        this.#intake,
+        () => this.#engine.now(),
+        () => this.#ends(0),
+      );
       return;
     }
     for (const [index, reader] of this.#readers.entries()) pumps.push(this.#pump(index, reader));
@@ -534,6 +560,9 @@ export class Stream implements AsyncIterable<StreamResult> {
   #throwFailure(): void {
     if (this.#failure) throw this.#failure.error;
   }
+
+  /** A checkpoint that is not whole is not the end: the one before it is. */
+  readonly #warn = (error: FourfoldError): void => process.emitWarning(error);
 
   get #content(): Content {
     return {

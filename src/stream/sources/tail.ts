@@ -157,7 +157,9 @@ class Follower {
     if (!this.#follows)
       throw sourceError(
         this.#name,
-        truncated ? `was truncated to ${own.size} bytes after ${at} had been read` : `was replaced by another file after ${at} bytes had been read`,
+        truncated
+          ? `was truncated to ${own.size} bytes after ${at} had been read`
+          : `was replaced by another file after ${at} bytes had been read`,
         undefined,
         `To go on with what took its place, follow it with { rotation: ${show("follow")} }`,
       );
