@@ -25,12 +25,10 @@ const FILES = ["checkpoint-0", "checkpoint-1"] as const;
 /** What a checkpoint is written to until it is whole. */
 const UNFINISHED = "checkpoint.tmp";
 
-const BYTES_MAX = 2 ** 30;
-
 /** How a store is opened. */
 export interface CheckpointOptions extends LockOptions {
-  /** Bytes that one checkpoint may have, written or read. Default 1 GiB. */
-  readonly bytesMax?: number;
+  /** Bytes that one checkpoint may have, written or read. */
+  readonly bytesMax: number;
   /** Told of a damaged generation that the one before stands in for. */
   readonly onDamaged?: ((error: FourfoldError) => void) | undefined;
 }
@@ -52,7 +50,7 @@ export class CheckpointStore {
   #last: Pick<Whole, "slot" | "sequence"> | undefined;
   #writing: Promise<unknown> = Promise.resolve();
 
-  private constructor(dir: string, { bytesMax = BYTES_MAX, onDamaged }: CheckpointOptions, lock: FolderLock) {
+  private constructor(dir: string, { bytesMax, onDamaged }: CheckpointOptions, lock: FolderLock) {
     this.#dir = dir;
     this.#bytesMax = bytesMax;
     this.#onDamaged = onDamaged;
@@ -63,9 +61,9 @@ export class CheckpointStore {
    * Makes the folder if it is not there, and takes it for this process.
    * @throws FourfoldError ERR_FOURFOLD_CHECKPOINT if another process has it, or it cannot be made or written to
    */
-  static async open(dir: string, options: CheckpointOptions = {}): Promise<CheckpointStore> {
+  static async open(dir: string, options: CheckpointOptions): Promise<CheckpointStore> {
     if (typeof dir !== "string" || dir === "" || dir.includes("\0")) throw badOption("dir", dir, "the path of a folder");
-    const { bytesMax = BYTES_MAX } = options;
+    const { bytesMax } = options;
     if (!Number.isSafeInteger(bytesMax) || bytesMax < 1) throw badOption("bytesMax", bytesMax, "an integer of 1 or more");
     let lock: FolderLock | undefined;
     try {

@@ -1,0 +1,8 @@
+/** Public names of `fourfold/stream`: where the records of a stream come from. */
+
+export { replayable } from "./items.ts";
+export type { BytesInput } from "./sources/bytes.ts";
+export type { Fields, SourceOptions } from "./sources/fields.ts";
+export { ndjson } from "./sources/ndjson.ts";
+export type { TimeUnit } from "./sources/time.ts";
+export type { Block, Chunk, DictionaryColumn, ReadContext, Reader, Rejected, StreamKeys } from "./types.ts";
