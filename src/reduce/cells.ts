@@ -1,10 +1,12 @@
 /** Values and keys as text: JSON that reads back to the same bits, and cells of CSV that no spreadsheet runs. */
 import type { Key } from "./key.ts";
 
-/** A number in JSON: the shortest digits that read back as the same float64; NaN and the infinities, which JSON lacks, as strings. */
+/**
+ * A number in JSON: the shortest digits that read back as the same float64; NaN and the infinities, which JSON lacks, as strings. "-0.0" and
+ * not "-0", which readers with integers take for 0.
+ */
 export function jsonNumber(value: number): string {
-  if (!Number.isFinite(value)) return `"${value}"`;
-  return Object.is(value, -0) ? "-0" : String(value);
+  return Number.isFinite(value) ? numberCell(value) : `"${value}"`;
 }
 
 /** A key in JSON; a bigint as a string, for readers would round it. */
@@ -25,7 +27,7 @@ export function csvRow(cells: readonly string[]): string {
 
 /** A number as a cell, with the digits that read back as the same float64. */
 export function numberCell(value: number): string {
-  return Object.is(value, -0) ? "-0" : String(value);
+  return Object.is(value, -0) ? "-0.0" : String(value);
 }
 
 /** A key as a cell; empty for null. */

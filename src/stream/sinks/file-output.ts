@@ -47,6 +47,9 @@ export class FileOutput {
       this.#bytes = position === undefined ? found.size : await this.#resumed(position, found.size);
       if (this.#bytes > 0) await this.#checkBegun(header, position === undefined);
       else if (header !== "") await this.#append(Buffer.from(header));
+    }).catch(async (error: unknown) => {
+      await this.close();
+      throw error;
     });
   }
 
@@ -55,9 +58,10 @@ export class FileOutput {
     const before = this.#bytes;
     await this.#trying(
       async () => {
+        if (this.#file === undefined) throw this.#unopened();
         for (const piece of pieces) await this.#append(Buffer.from(piece));
       },
-      () => this.#opened.truncate(before),
+      async () => this.#file?.truncate(before),
     );
   }
 
@@ -89,7 +93,11 @@ export class FileOutput {
 
   get #opened(): FileHandle {
     if (this.#file) return this.#file;
-    throw this.#error("it is not open", "A stream opens its sink; where you write to one yourself, open it first and close it last");
+    throw this.#unopened();
+  }
+
+  #unopened(): FourfoldError {
+    return this.#error("it is not open", "A stream opens its sink; where you write to one yourself, open it first and close it last");
   }
 
   /** Cuts off what was written after a position. */
