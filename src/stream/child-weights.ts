@@ -39,9 +39,9 @@ export class ChildWeights {
     this.#refusesNaN = refusesNaN;
   }
 
-  /** Whether the chain has such levels. */
-  get any(): boolean {
-    return this.#levels.length > 0;
+  /** How many such levels the chain has. */
+  get levels(): number {
+    return this.#levels.length;
   }
 
   /** Learns the weights of a row, or says why it cannot be taken; then nothing was learned. */
@@ -83,6 +83,27 @@ export class ChildWeights {
   of(level: string, children: Int32Array): Float64Array | undefined {
     const found = this.#levels.find(({ name }) => name === level);
     return found && Float64Array.from(children, (child) => found.weights.get(child)!);
+  }
+
+  /** For each level, the weights of the children that nodes are below. */
+  list(nodes: Int32Array): Float64Array[] {
+    return this.#levels.map(({ depth, weights }) => Float64Array.from(nodes, (node) => weights.get(this.#space.above(node, depth))!));
+  }
+
+  /** Forgets what it knows and learns a {@link ChildWeights.list} instead; false if two of its nodes do not agree. Slices hold their nodes anew. */
+  learn(nodes: Int32Array, lists: readonly Float64Array[]): boolean {
+    let agree = true;
+    for (const [level, { depth, weights, held }] of this.#levels.entries()) {
+      weights.clear();
+      held.clear();
+      for (const [i, node] of nodes.entries()) {
+        const child = this.#space.above(node, depth);
+        const weight = lists[level]![i]!;
+        if (weights.has(child) && !Object.is(weights.get(child), weight)) agree = false;
+        weights.set(child, weight);
+      }
+    }
+    return agree;
   }
 
   #refusal(row: number, node: number, level: string, depth: number, problem: string, given: unknown): FourfoldError {

@@ -110,10 +110,8 @@ export class Closing {
 
 /** Whether a shape's nodes are those of a store that have records. Without keys there is always one node. */
 function isShapeOf({ order }: Shape, store: NodeStore): boolean {
-  let live = 0;
-  for (let place = 0; place < store.places; place++) if (store.recordsAt(place) > 0) live++;
-  if (live !== order.length) return false;
-  for (let i = 0; i < live; i++) {
+  if (store.nodes !== order.length) return false;
+  for (let i = 0; i < order.length; i++) {
     const place = store.find(order[i]!);
     if (place < 0 || store.recordsAt(place) === 0) return false;
   }

@@ -54,6 +54,13 @@ export class IntSet {
     return this.#size++;
   }
 
+  /** The same set with other integers in the place of its own. */
+  mapped(to: Int32Array): IntSet {
+    const set = new IntSet(this.#values.length);
+    for (let number = 0; number < this.#size; number++) set.add(to[this.#values[number]!]!);
+    return set;
+  }
+
   #grow(): void {
     const values = this.#values;
     this.#values = new Int32Array(2 * values.length);

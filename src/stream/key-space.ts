@@ -3,11 +3,12 @@
  * dictionary once for all its blocks. Numbers say nothing about order; {@link KeySpace.sorted} puts nodes in order of key (contract clause 10a).
  */
 import { FourfoldError, show } from "../errors.ts";
+import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import { type NullKeys, sortedCodes } from "../reduce/group.ts";
 import type { Key } from "../reduce/key.ts";
 import { KeyMap } from "../reduce/key-map.ts";
 import type { KeyLayout } from "../reduce/layout.ts";
-import { checkKey } from "../reduce/paths.ts";
+import { checkKey, Paths, readColumns, writeColumns } from "../reduce/paths.ts";
 import { finish } from "../reduce/slices.ts";
 import { PairSet } from "./int-tables.ts";
 import type { DictionaryColumn, StreamKeys } from "./types.ts";
@@ -146,22 +147,70 @@ function tooMany(what: string): FourfoldError {
 
 /** See the head of this file. */
 export class KeySpace {
-  readonly #columns: readonly Column[];
+  readonly #names: readonly string[];
+  readonly #nullKeys: NullKeys;
   /** Columns that name nodes of level f: the leading ones. */
   readonly depth: number;
+  #columns: readonly Column[] = [];
   /** The second and later steps of paths. */
-  readonly #steps: readonly PairSet[];
+  #steps: readonly PairSet[] = [];
   #codes = new Int32Array(0);
 
   constructor({ names, depths }: KeyLayout, nullKeys: NullKeys) {
-    this.#columns = names.map((name) => new Column(name, nullKeys));
+    this.#names = names;
+    this.#nullKeys = nullKeys;
     this.depth = depths[0]!;
-    this.#steps = Array.from({ length: Math.max(0, this.depth - 1) }, () => new PairSet());
+    this.#clear();
   }
 
   /** Nodes known; without key columns there is one. */
   get nodes(): number {
     return this.depth === 0 ? 1 : this.depth === 1 ? this.#columns[0]!.keys.length : this.#steps.at(-1)!.size;
+  }
+
+  /** Nodes known, or keys of one column if they are more: what memory grows with. */
+  get size(): number {
+    return this.#columns.reduce((most, { keys }) => Math.max(most, keys.length), this.nodes);
+  }
+
+  /** Forgets all nodes but these. Gives the new number of each old node that stays. */
+  compact(live: Int32Array): Int32Array {
+    const numbers = new Int32Array(this.nodes);
+    const paths = Array.from(live, (node) => this.path(node, this.depth));
+    this.#clear();
+    paths.forEach((path, i) => {
+      numbers[live[i]!] = this.node(path);
+    });
+    return numbers;
+  }
+
+  /** Writes nodes in order of key, and gives them in that order. */
+  write(to: ByteWriter, nodes: Int32Array): Int32Array {
+    const paths = new Paths(this.depth);
+    for (const node of nodes) paths.node(this.path(node, this.depth));
+    const { columns, places, order } = paths.sorted();
+    writeColumns(to, columns);
+    if (this.depth === 0) return Int32Array.of(0);
+    to.unsigned(order.length);
+    for (const node of order) for (const column of places) to.unsigned(column[node]!);
+    return Int32Array.from(order, (i) => nodes[i]!);
+  }
+
+  /** Reads what {@link KeySpace.write} wrote and gives the nodes. @throws FourfoldError ERR_FOURFOLD_STATE */
+  read(from: ByteReader): Int32Array {
+    const columns = readColumns(from, this.depth);
+    if (this.depth === 0) return Int32Array.of(0);
+    const nodes = new Int32Array(from.count(this.depth));
+    for (let i = 0; i < nodes.length; i++) {
+      const path = columns.map((keys): Key => {
+        const place = from.unsigned();
+        if (place >= keys.length) from.fail(`has a node with key ${place} of ${keys.length}`);
+        return keys[place]!;
+      });
+      nodes[i] = this.node(path);
+      if (nodes[i] !== i) from.fail("has a node twice");
+    }
+    return nodes;
   }
 
   /** Writes the node of each row, or SKIPPED, or REFUSED, having said why. @throws FourfoldError ERR_FOURFOLD_KEYS for missing columns */
@@ -250,6 +299,11 @@ export class KeySpace {
     const ranks = ranksOf(distinct.map((code) => column.keys[code]!));
     const rankOf = new Map(distinct.map((code, i) => [code, ranks[i]!]));
     return codes.map((code) => rankOf.get(code)!);
+  }
+
+  #clear(): void {
+    this.#columns = this.#names.map((name) => new Column(name, this.#nullKeys));
+    this.#steps = Array.from({ length: Math.max(0, this.depth - 1) }, () => new PairSet());
   }
 
   #step(steps: PairSet | undefined, codes: Int32Array, into: Int32Array, rows: number): void {

@@ -1,5 +1,6 @@
 /** The level-f states of some nodes of a {@link KeySpace}: those that had records in one slice, or in one window. */
 import { FourfoldError } from "../errors.ts";
+import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import type { NodeStates } from "../reduce/states.ts";
 import { SumStates } from "../reduce/states.ts";
 import { IntSet } from "./int-tables.ts";
@@ -23,10 +24,12 @@ export interface StoreRules {
 export class NodeStore {
   readonly #rules: StoreRules;
   readonly states: NodeStates;
-  readonly #nodes = new IntSet();
+  #nodes = new IntSet();
   /** Records of each node, skipped ones included. */
   #records = new Float64Array(8);
   #all = 0;
+  /** Places that have records. */
+  #live = 0;
 
   constructor(rules: StoreRules) {
     this.#rules = rules;
@@ -41,6 +44,11 @@ export class NodeStore {
   /** Places of nodes; where records were taken out, some may be empty. */
   get places(): number {
     return this.#nodes.size;
+  }
+
+  /** How many nodes have records. */
+  get nodes(): number {
+    return this.#live;
   }
 
   /** The place of a node, or −1. */
@@ -71,7 +79,7 @@ export class NodeStore {
       const node = nodes[row]!;
       if (node < 0) continue;
       const place = this.#place(node);
-      this.#records[place]! += 1;
+      if (this.#records[place]!++ === 0) this.#live++;
       this.#all++;
       const x = values[row]!;
       if (!skip || x === x) states.add(place, x, weights === undefined ? 1 : weights[row]!);
@@ -84,6 +92,7 @@ export class NodeStore {
       const records = other.#records[theirs]!;
       if (records === 0) continue;
       const place = this.#place(other.node(theirs));
+      if (this.#records[place] === 0) this.#live++;
       this.#records[place]! += records;
       this.states.merge(place, other.states, theirs);
     }
@@ -98,6 +107,7 @@ export class NodeStore {
       if (records === 0) continue;
       const place = this.#place(other.node(theirs));
       this.#records[place]! -= records;
+      if (this.#records[place] === 0) this.#live--;
       this.states.unmerge(place, other.states, theirs);
     }
     this.#all -= other.#all;
@@ -105,10 +115,45 @@ export class NodeStore {
 
   /** The nodes that have records. */
   live(): Int32Array {
-    const nodes = new Int32Array(this.places);
-    let n = 0;
-    for (let place = 0; place < this.places; place++) if (this.#records[place]! > 0) nodes[n++] = this.node(place);
-    return nodes.subarray(0, n);
+    const nodes = new Int32Array(this.#live);
+    for (let place = 0, n = 0; n < nodes.length; place++) if (this.#records[place]! > 0) nodes[n++] = this.node(place);
+    return nodes;
+  }
+
+  /** Nodes have other numbers now. */
+  renumber(numbers: Int32Array): void {
+    this.#nodes = this.#nodes.mapped(numbers);
+  }
+
+  /** Writes the nodes that have records and their states, in the order of `numbers`, which says for each node how it is called there. */
+  write(to: ByteWriter, numbers: ReadonlyMap<number, number>): void {
+    const named = Array.from(this.live(), (node): [number, number] => [numbers.get(node)!, this.find(node)]);
+    named.sort(([a], [b]) => a - b);
+    to.unsigned(named.length);
+    for (const [number, place] of named) {
+      to.unsigned(number);
+      to.unsigned(this.#records[place]!);
+      this.states.write(to, place);
+    }
+  }
+
+  /** Reads what {@link NodeStore.write} wrote into an empty store. @throws FourfoldError ERR_FOURFOLD_STATE */
+  read(from: ByteReader, nodes: Int32Array): void {
+    let previous = -1;
+    for (let left = from.count(2 + this.states.bytesMin); left > 0; left--) {
+      const number = from.unsigned();
+      if (number <= previous || number >= nodes.length) from.fail(`has node ${number} of ${nodes.length} after node ${previous}`);
+      previous = number;
+      const place = this.#add(nodes[number]!);
+      const records = from.unsigned();
+      this.states.read(from, place);
+      const items = this.states.items(place);
+      if (records === 0 || (this.#rules.skip ? items > records : items !== records))
+        from.fail(`has a node of ${records} records with ${items} in its state`);
+      this.#records[place] = records;
+      this.#all += records;
+      this.#live++;
+    }
   }
 
   /** Gives the room of its nodes back. */

@@ -2,6 +2,15 @@
  * How far event time has come: a source's watermark is its latest event time less what records may be out of order, the stream's is the lowest
  * of the sources that still matter. It never goes back. Processing time is a parameter.
  */
+import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
+import { TIME_MAX } from "./windowing.ts";
+
+/** An event time, or −Infinity. */
+function readTime(from: ByteReader): number {
+  const time = from.float();
+  if (!(time <= TIME_MAX && (time >= -TIME_MAX || time === Number.NEGATIVE_INFINITY))) from.fail(`has the event time ${time}`);
+  return time;
+}
 
 /** See the head of this file. */
 export class Watermark {
@@ -90,6 +99,34 @@ export class Watermark {
       if (this.#ended[source] === 0 && this.#idle[source] === 0 && this.#seen[source] === this.#seen[source])
         next = Math.min(next, this.#seen[source]! + this.#idleMs);
     return next;
+  }
+
+  write(to: ByteWriter): void {
+    to.unsigned(this.sources);
+    for (let source = 0; source < this.sources; source++) {
+      to.float(this.#latest[source]!);
+      to.float(this.#seen[source]!);
+      to.byte(this.#ended[source]! + 2 * this.#idle[source]!);
+    }
+    to.float(this.#value);
+  }
+
+  /** Reads what {@link Watermark.write} wrote. @throws FourfoldError ERR_FOURFOLD_STATE */
+  read(from: ByteReader): void {
+    const sources = from.unsigned();
+    if (sources !== this.sources) from.fail(`has ${sources} sources, expected ${this.sources}`);
+    for (let source = 0; source < sources; source++) {
+      this.#latest[source] = readTime(from);
+      const seen = from.float();
+      if (Math.abs(seen) === Number.POSITIVE_INFINITY) from.fail("has a source that was never seen, or always");
+      this.#seen[source] = seen;
+      const flags = from.byte();
+      if (flags > 3) from.fail(`has the flags ${flags} for source ${source}, expected 0 to 3`);
+      this.#ended[source] = flags & 1;
+      this.#idle[source] = flags >> 1;
+    }
+    this.#value = from.float();
+    if (this.#value !== this.#value) from.fail("has a watermark that is no number");
   }
 
   #of(source: number): number {

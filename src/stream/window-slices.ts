@@ -1,4 +1,5 @@
 /** The open slices of a stream in order of start, and what each holds. Which windows a slice is in, {@link WindowAxis} says. */
+import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { WindowAxis } from "./window-axis.ts";
 
@@ -45,18 +46,37 @@ export class Slice {
     return store;
   }
 
-  /** Restores a part. */
-  push(generation: number, store: NodeStore): void {
-    this.#parts.push({ generation, store });
+  write(to: ByteWriter, numbers: ReadonlyMap<number, number>): void {
+    to.float(this.start);
+    to.byte(this.#sealed ? 1 : 0);
+    to.unsigned(this.#parts.length);
+    for (const { generation, store } of this.#parts) {
+      to.unsigned(generation);
+      store.write(to, numbers);
+    }
+  }
+
+  /** Reads what {@link Slice.write} wrote; `store` reads the store of a part. @throws FourfoldError ERR_FOURFOLD_STATE */
+  static read(from: ByteReader, axis: WindowAxis, generations: number, store: () => NodeStore): Slice {
+    const start = from.float();
+    if (axis.sliceStart(start) !== start) from.fail(`has a slice that starts at ${start}`);
+    const slice = new Slice(axis, start);
+    const sealed = from.byte();
+    if (sealed > 1) from.fail(`has a slice that is sealed ${sealed} times`);
+    slice.#sealed = sealed === 1;
+    let previous = -1;
+    for (let left = from.count(2); left > 0; left--) {
+      const generation = from.unsigned();
+      if (generation <= previous || generation > generations) from.fail(`has generation ${generation} after ${previous}`);
+      previous = generation;
+      slice.#parts.push({ generation, store: store() });
+    }
+    return slice;
   }
 
   /** Some window has fired what is here: later records go into a part of their own. */
   seal(): void {
     this.#sealed = true;
-  }
-
-  get isSealed(): boolean {
-    return this.#sealed;
   }
 
   /** Takes away the parts before a generation, which no window needs any more, and gives their stores. */

@@ -4,6 +4,7 @@
  * give the same panes. The values of a pane are those of a run over its records (contract clauses 3, 4, 10, 14).
  */
 import { FourfoldError, show } from "../errors.ts";
+import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import type { Chain } from "../reduce/chain.ts";
 import { type KeyLayout, leafReduction, type Policy } from "../reduce/layout.ts";
 import { nanLeaf } from "../reduce/nan.ts";
@@ -80,6 +81,16 @@ interface Running {
   to: number;
 }
 
+/** Keys that are kept for windows to come, however few are open. */
+const KEYS_KEPT = 1024;
+
+/** Empty places of a sliding window that do no harm. */
+const PLACES_KEPT = 64;
+
+/** Bytes of the smallest slice and the smallest open window, as they are written. */
+const SLICE_BYTES = 10;
+const OPEN_BYTES = 19;
+
 /** See the head of this file. An error that any method throws leaves it unusable. */
 export class Windows {
   readonly #setup: WindowsSetup;
@@ -89,6 +100,7 @@ export class Windows {
   readonly #space: KeySpace;
   readonly #closing: Closing;
   readonly #childWeights: ChildWeights;
+  readonly #weighs: boolean;
   readonly #time: Watermark;
   /** Whether late or early panes may come, so that a window fires more than once. */
   readonly #early: boolean;
@@ -107,6 +119,8 @@ export class Windows {
   #late = new Set<OpenWindow>();
   #fired: Fired[] = [];
   #nodes = new Int32Array(0);
+  /** The most nodes that were open since keys were forgotten. */
+  #peak = 0;
   #lateRows = 0;
 
   constructor(setup: WindowsSetup) {
@@ -123,6 +137,7 @@ export class Windows {
     this.#space = new KeySpace(keys, policy.nullKeys);
     this.#closing = new Closing(this.#space, keys, policy, kept);
     this.#childWeights = new ChildWeights(chain, keys, this.#space, policy.nan === "error");
+    this.#weighs = this.#childWeights.levels > 0;
     this.#time = new Watermark(sources, windowing.outOfOrder, windowing.idleMs);
     this.#early = windowing.earlyMs < Number.POSITIVE_INFINITY || windowing.earlyRows < Number.POSITIVE_INFINITY;
     this.#parted = windowing.discarding && (this.#early || windowing.lateness > 0);
@@ -158,6 +173,7 @@ export class Windows {
     const refused: Refused[] = [];
     if (this.#windowing.axis === "time" && rows.times === undefined) throw untimed();
     this.progress(now);
+    this.#forget();
     if (rows.rows > 0) this.#time.wake(source, now);
     this.#resolve(rows, refused);
     if (this.#time.hasEnded(source)) {
@@ -195,6 +211,111 @@ export class Windows {
     this.#fired = [];
     // −Infinity is the start of one window alone, and Infinity its end: no difference of two is NaN.
     return fired.sort((a, b) => order(a.pane.end, b.pane.end) || order(a.pane.start, b.pane.start) || a.pane.index - b.pane.index);
+  }
+
+  /**
+   * Writes all that it holds, but for what was fired: take that first. What was written after the same rows is the same, however they came.
+   * @throws FourfoldError ERR_FOURFOLD_REDUCTION if a user's `encode` throws
+   */
+  write(to: ByteWriter): void {
+    this.#time.write(to);
+    to.float(this.#watermark);
+    to.unsigned(this.#position);
+    to.unsigned(this.#generation);
+    to.unsigned(this.#lateRows);
+    const nodes = this.#space.write(to, this.#liveNodes());
+    for (const weights of this.#childWeights.list(nodes)) for (const weight of weights) to.float(weight);
+    const numbers = new Map(Array.from(nodes, (node, number) => [node, number]));
+    to.unsigned(this.#slices.size);
+    for (const slice of this.#slices) slice.write(to, numbers);
+    const open = [...this.#open.values()].sort((a, b) => order(a.start, b.start));
+    to.unsigned(open.length);
+    for (const { start, index, pending, timerAt, since } of open) {
+      to.float(start);
+      to.unsigned(index);
+      to.unsigned(pending);
+      to.float(timerAt);
+      to.unsigned(since);
+    }
+  }
+
+  /**
+   * Reads what {@link Windows.write} wrote into windows of the same setup to which nothing came yet. They go on as those would have.
+   * @throws FourfoldError ERR_FOURFOLD_STATE for bytes that are damaged or of another setup; then these windows are of no use
+   */
+  read(from: ByteReader): void {
+    this.#time.read(from);
+    this.#watermark = from.float();
+    this.#position = from.unsigned();
+    this.#generation = from.unsigned();
+    this.#lateRows = from.unsigned();
+    if (this.#watermark !== this.#watermark) from.fail("has a watermark that is no number");
+    const nodes = this.#space.read(from);
+    const weights = Array.from({ length: this.#childWeights.levels }, () => Float64Array.from(nodes, () => from.float()));
+    if (!this.#childWeights.learn(nodes, weights)) from.fail("has two weights for one child");
+    let previous: Slice | undefined;
+    for (let left = from.count(SLICE_BYTES); left > 0; left--) {
+      const slice = Slice.read(from, this.#axis, this.#generation, () => this.#readStore(from, nodes));
+      if (previous !== undefined && slice.start <= previous.start) from.fail("has slices that are not sorted");
+      previous = slice;
+      this.#slices.insert(slice);
+      this.#limit();
+    }
+    for (let left = from.count(OPEN_BYTES); left > 0; left--) this.#readOpen(from);
+    this.#plan();
+  }
+
+  #readStore(from: ByteReader, nodes: Int32Array): NodeStore {
+    const store = new NodeStore(this.#rules);
+    store.read(from, nodes);
+    this.#hold(store, 0);
+    return store;
+  }
+
+  #readOpen(from: ByteReader): void {
+    const start = from.float();
+    if (this.#axis.lastWindow(start) !== start || this.#open.has(start)) from.fail(`has a window that starts at ${start}`);
+    const open = this.#openAt(start);
+    open.index = from.unsigned();
+    open.pending = from.unsigned();
+    open.timerAt = from.float();
+    open.since = from.unsigned();
+    if (open.timerAt !== open.timerAt || open.since > this.#generation) from.fail("has a window that no records make");
+  }
+
+  /** The nodes that have records. */
+  #liveNodes(): Int32Array {
+    const nodes = new Set<number>();
+    for (const slice of this.#slices) for (const { store } of slice.parts) for (const node of store.live()) nodes.add(node);
+    return Int32Array.from(nodes);
+  }
+
+  /** Forgets the keys that only windows of the past had, when they are most of those known: a stream has no end of them. */
+  #forget(): void {
+    this.#peak = Math.max(this.#peak, this.openNodes);
+    if (this.#space.size <= KEYS_KEPT + 4 * this.#peak) return;
+    const live = this.#liveNodes();
+    const weights = this.#childWeights.list(live);
+    const numbers = this.#space.compact(live);
+    this.#peak = this.openNodes;
+    this.#closing.forget();
+    this.#childWeights.learn(
+      live.map((node) => numbers[node]!),
+      weights,
+    );
+    for (const slice of this.#slices)
+      for (const { store } of slice.parts) {
+        store.renumber(numbers);
+        this.#hold(store, 0);
+      }
+    // It may hold nodes that have no records left.
+    this.#running?.store.drop();
+    this.#running = undefined;
+  }
+
+  /** Nodes of a slice from a place on are new there. */
+  #hold(store: NodeStore, from: number): void {
+    if (this.#weighs) for (let place = from; place < store.places; place++) this.#childWeights.hold(store.node(place));
   }
 
   /** Finds the node of each row. Rows that no window can take are refused. */
@@ -287,7 +408,7 @@ export class Windows {
   /** Adds rows to a slice, and tells the windows it is in. */
   #put(slice: Slice, rows: Rows, from: number, to: number, now: number, refused: Refused[]): void {
     const nodes = this.#nodes;
-    if (this.#childWeights.any) {
+    if (this.#weighs) {
       const why = nodes[from]! < 0 ? undefined : this.#childWeights.take(rows.childWeights, from, nodes[from]!);
       if (why !== undefined) {
         refused.push({ row: from, why });
@@ -298,7 +419,7 @@ export class Windows {
     const store = slice.open(this.#generation, () => new NodeStore(this.#rules));
     const [places, records] = [store.places, store.records];
     store.add(nodes, rows.values, rows.weights, from, to);
-    if (this.#childWeights.any) for (let place = places; place < store.places; place++) this.#childWeights.hold(store.node(place));
+    this.#hold(store, places);
     const running = this.#running;
     if (running !== undefined && slice.start >= running.from && slice.start < running.to)
       running.store.add(nodes, rows.values, rows.weights, from, to);
@@ -344,7 +465,7 @@ export class Windows {
 
   /** Records that may go into a slice at one go: no window of it is to be fired before the last of them. */
   #roomOf(slice: Slice | undefined): number {
-    if (slice === undefined || this.#childWeights.any) return 1;
+    if (slice === undefined || this.#weighs) return 1;
     const { earlyRows, lateRows } = this.#windowing;
     let room = Number.POSITIVE_INFINITY;
     if (Math.min(earlyRows, lateRows) < room)
@@ -413,6 +534,13 @@ export class Windows {
         this.#open.delete(open.start);
       }
     for (const slice of this.#slices.dropWhile(({ lastEnd }) => lastEnd + lateness <= to)) this.#drop(slice);
+    this.#plan();
+  }
+
+  /** Finds out where the watermark does something next. */
+  #plan(): void {
+    const { lateness } = this.#windowing;
+    const to = this.#watermark;
     this.#next = Number.POSITIVE_INFINITY;
     for (const slice of this.#slices) {
       if (slice.lastEnd <= to) {
@@ -445,7 +573,7 @@ export class Windows {
     const { lateness, discarding } = this.#windowing;
     const { chain, version } = this.#setup.chainAt(start);
     const content = this.#contentOf(start, end, timing, open);
-    const weightsOf = this.#childWeights.any ? this.#childWeights.of.bind(this.#childWeights) : undefined;
+    const weightsOf = this.#weighs ? this.#childWeights.of.bind(this.#childWeights) : undefined;
     const closed = this.#closing.close(content.store, chain, weightsOf);
     if (content.isOwn) content.store.drop();
     const isLast = end + lateness <= this.#watermark;
@@ -489,6 +617,14 @@ export class Windows {
     for (const slice of this.#slices.between(running.to, end)) for (const { store } of slice.parts) running.store.merge(store);
     running.from = start;
     running.to = end;
+    // Keys that come and go leave empty places.
+    if (running.store.places > PLACES_KEPT + 4 * running.store.nodes) {
+      const store = new NodeStore(this.#rules);
+      store.merge(running.store);
+      running.store.drop();
+      this.#running = { store, from: start, to: end };
+      return store;
+    }
     return running.store;
   }
 
@@ -513,7 +649,7 @@ export class Windows {
   }
 
   #release(store: NodeStore): void {
-    if (this.#childWeights.any) for (let place = 0; place < store.places; place++) this.#childWeights.release(store.node(place));
+    if (this.#weighs) for (let place = 0; place < store.places; place++) this.#childWeights.release(store.node(place));
     store.drop();
   }
 }
