@@ -2,7 +2,7 @@
  * A stream: sources fill the queue, whoever is free takes a batch from it, windows take what the batch gave, and what they fire goes out in
  * order. One thread of control: a batch's results are with the consumer, and its rows in the windows, before a checkpoint says so.
  */
-import { aborted, FourfoldError, throwIfAborted } from "../errors.ts";
+import { aborted, badOption, checkNames, FourfoldError, throwIfAborted } from "../errors.ts";
 import { type Chain, chain as makeChain, outputsOf } from "../reduce/chain.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
@@ -76,6 +76,8 @@ export class Stream implements AsyncIterable<StreamResult> {
   #checkpoints = 0;
   #checkpointAt: number | undefined;
   #droppedBefore = 0;
+  /** True if something happened since the last checkpoint. */
+  #changed = false;
   #begun = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -164,6 +166,9 @@ export class Stream implements AsyncIterable<StreamResult> {
    * @example stream.setWeights("region", { byKey: { north: 0.4, south: 0.6 } }, { from: Date.UTC(2026, 11, 1) });
    */
   setWeights(level: string, weights: WeightsInput, options: { readonly from?: number } = {}): number {
+    checkNames("setWeights", options, ["from"]);
+    const { from } = options;
+    if (from !== undefined && typeof from !== "number") throw badOption("from", from, "a number: a time in milliseconds, or of a frame");
     const { chain, rank, childWeights } = this.#setup;
     const index = chain.levels.findIndex(({ name }) => name === level);
     if (index === rank && this.#windows)
@@ -178,7 +183,8 @@ export class Stream implements AsyncIterable<StreamResult> {
         fix: "Leave the level out of childWeights, or send other weights with the records",
         at: { level },
       });
-    return this.#versions.set(level, weights, options.from);
+    this.#changed = true;
+    return this.#versions.set(level, weights, from);
   }
 
   /**
@@ -239,12 +245,13 @@ export class Stream implements AsyncIterable<StreamResult> {
       await sink?.open?.(position, sinkContextOf(this.#setup));
       if (store) await this.#save(store, sink); // a crash before the next checkpoint must not leave what the sink was given meanwhile
       this.#begin(pumps);
-      let checkpointDue = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
-      for await (const results of this.#results(() => checkpointDue)) {
+      let dueAt = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
+      const checkpointDue = (): number => (this.#changed ? dueAt : Number.POSITIVE_INFINITY);
+      for await (const results of this.#results(checkpointDue)) {
         if (results.length > 0) yield this.#given(results);
-        if (!store || this.#engine.now() < checkpointDue) continue;
+        if (!store || this.#engine.now() < checkpointDue()) continue;
         await this.#save(store, sink);
-        checkpointDue = this.#engine.now() + checkpoint!.everyMs;
+        dueAt = this.#engine.now() + checkpoint!.everyMs;
       }
       this.#throwFailure();
       if (store && !this.#stop.signal.aborted) await this.#save(store, sink);
@@ -287,6 +294,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       this.#windows?.progress(now);
       const fired = this.#fired();
       if (fired.length > 0 || now >= checkpointDue()) {
+        this.#changed ||= fired.length > 0;
         yield fired;
         continue;
       }
@@ -384,6 +392,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       this.#counts.rowsIn += rows;
       this.#rows[source]! += rows;
     }
+    this.#changed = true;
     this.#intake.done(batch);
     this.#measure(batch, startedAt);
     return results;
@@ -583,6 +592,7 @@ export class Stream implements AsyncIterable<StreamResult> {
 
   async #save(store: CheckpointStore, sink: Sink | undefined): Promise<void> {
     const started = this.#engine.now();
+    this.#changed = false;
     const position = await sink?.flush?.();
     this.#counts.dropped += this.#intake.dropped - this.#droppedBefore;
     this.#droppedBefore = this.#intake.dropped;
