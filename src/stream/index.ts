@@ -2,5 +2,6 @@
 export type { BytesInput } from "./sources/bytes.ts";
 export type { Fields, SourceOptions } from "./sources/fields.ts";
 export { ndjson } from "./sources/ndjson.ts";
+export { type TailOptions, tail } from "./sources/tail.ts";
 export type { TimeUnit } from "./sources/time.ts";
 export type { Block, Chunk, DictionaryColumn, ReadContext, Reader, Rejected, StreamKeys } from "./types.ts";
