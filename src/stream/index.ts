@@ -1,5 +1,7 @@
 /** Public names of `fourfold/stream`: where the records of a stream come from. */
 export type { BytesInput } from "./sources/bytes.ts";
+export { csv } from "./sources/csv.ts";
+export type { CsvOptions } from "./sources/csv-decoder.ts";
 export type { Fields, SourceOptions } from "./sources/fields.ts";
 export { ndjson } from "./sources/ndjson.ts";
 export { type TailOptions, tail } from "./sources/tail.ts";
