@@ -16,6 +16,7 @@ import type { StreamSetup } from "./options.ts";
 import { Positions } from "./positions.ts";
 import { FrameResult, PaneResult } from "./result.ts";
 import type { FrameRing } from "./ring.ts";
+import { sinkContextOf } from "./sink-context.ts";
 import { CHANNELS, Latencies, type SourceStats, type StreamStats } from "./stats.ts";
 import type { Block, LateRow, ReadContext, Reader, Rejected, Sink, SinkPosition, StreamResult } from "./types.ts";
 import { ChainVersions } from "./versions.ts";
@@ -257,7 +258,8 @@ export class Stream implements AsyncIterable<StreamResult> {
       store = checkpoint && (await CheckpointStore.open(checkpoint.dir, { bytesMax: CHECKPOINT_BYTES_MAX, onDamaged: this.#warn }));
       const position = store && (await this.#restore(store));
       opened();
-      await sink?.open?.(position);
+      await sink?.open?.(position, sinkContextOf(this.#setup));
+      if (store) await this.#save(store, sink); // a crash before the next checkpoint must not leave what the sink was given meanwhile
       this.#begin(pumps);
       let dueAt = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
       const checkpointDue = (): number => (this.#changed ? dueAt : Number.POSITIVE_INFINITY);
