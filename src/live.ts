@@ -77,6 +77,7 @@ export class Live {
   readonly #form: LiveRecords | LiveRows;
   readonly #watches: LiveWatches;
   readonly #last: number;
+  #isPlain: boolean;
   #version = 0;
   #updates = 0;
   /** What is under way, during which nothing may be changed. */
@@ -87,6 +88,7 @@ export class Live {
     this.#form = form;
     this.#watches = new LiveWatches(form);
     this.#last = form.chain.levels.length;
+    this.#isPlain = form.tree.isPlain;
   }
 
   /** The chain, with the weights that are in force. */
@@ -246,6 +248,7 @@ export class Live {
     const old = [...tree.numbers];
     install(this.#form, first, rebuilt);
     this.#form.chain = chain;
+    this.#isPlain = tree.isPlain;
     this.#version++;
     const told: Told[] = [];
     if (!this.#watches.isEmpty) for (let tier = first + 1; tier <= this.#last; tier++) this.#watches.compare(tier, old[tier]!, told);
@@ -308,6 +311,11 @@ export class Live {
   }
 
   #change(leaf: number, value: number, weight: number | undefined): void {
+    if (this.#isPlain && this.#watches.isEmpty) {
+      this.#form.tree.change(leaf, value, weight);
+      this.#updates++;
+      return;
+    }
     this.#form.tree.note(leaf, 1);
     this.#write(leaf, value, weight);
     this.#carry(1);

@@ -18,8 +18,6 @@ export class LiveKeys {
   /** How many steps take each key. */
   readonly #uses: number[] = [];
   #ranks: Uint32Array | undefined;
-  #last: Key | undefined;
-  #lastCode = -1;
 
   /** How many numbers there are, those that are free included. */
   get length(): number {
@@ -41,13 +39,7 @@ export class LiveKeys {
 
   /** The number of a key, or −1. 2 and 2n are one key. */
   find(key: Key): number {
-    // Paths often come with the outer keys of the one before.
-    if (key === this.#last) return this.#lastCode;
-    const code = this.#codes.get(typeof key === "bigint" ? plain(key) : key);
-    if (code === undefined) return -1;
-    this.#last = key;
-    this.#lastCode = code;
-    return code;
+    return this.#codes.get(typeof key === "bigint" ? plain(key) : key) ?? -1;
   }
 
   /** The number of a key, which gets one if it has none. */
@@ -78,8 +70,6 @@ export class LiveKeys {
     this.#keys[code] = undefined;
     this.#free.push(code);
     this.#ranks = undefined;
-    this.#last = undefined;
-    this.#lastCode = -1;
   }
 
   /** The place of each numbered key among all of them in ascending order (clause 10a). */

@@ -119,6 +119,11 @@ export class LiveRecords implements LiveForm {
 
   /** The leaf at a path of keys, or −1. @throws FourfoldError ERR_FOURFOLD_KEYS for what is no such path */
   locate(path: readonly Key[]): number {
+    // A path with what is no key leads nowhere, so it is looked at closely only then.
+    if (Array.isArray(path) && path.length === this.paths.depth) {
+      const leaf = this.paths.find(path);
+      if (leaf >= 0) return leaf;
+    }
     this.#read(0, path);
     return this.paths.find(this.#path);
   }

@@ -113,11 +113,9 @@ export class LiveSteps {
   }
 
   #hash(from: number, code: number): number {
-    // The finish of MurmurHash3, twice: each input bit reaches all bits of the slot.
-    let h = Math.imul(from ^ this.#seed, 0x9e3779b1);
-    h = Math.imul(h ^ (h >>> 15), 0x85ebca6b) ^ code;
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    // Multiplied and folded twice, so that each input bit reaches the bits that the mask keeps.
+    let h = Math.imul(from ^ this.#seed, 0x9e3779b1) + Math.imul(code, 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35);
     return (h ^ (h >>> 16)) & this.#mask;
   }
 

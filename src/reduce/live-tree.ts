@@ -9,7 +9,7 @@
 import { grown } from "./arrays.ts";
 import { LiveLanes } from "./live-lanes.ts";
 import { LiveLog } from "./live-log.ts";
-import type { LiveStates } from "./live-states.ts";
+import { type LiveStates, LiveUser } from "./live-states.ts";
 import type { LiveTier } from "./live-tier.ts";
 import { SLICE } from "./slices.ts";
 
@@ -127,6 +127,61 @@ export class LiveTree {
     log.values[entry] = this.numbers[0]!.values[leaf]!;
     log.records[entry] = leafWeight(this.levels[0]!.weights, leaf);
     return entry;
+  }
+
+  /** True if one leaf's change may go the short way: no reduction can throw, and there is one output. */
+  get isPlain(): boolean {
+    return this.levels.every(({ states, planes }) => planes === 1 && !(states instanceof LiveUser));
+  }
+
+  /**
+   * Sets the value and weight of a leaf and carries that upwards, the short way: what {@link LiveTree.note} and {@link LiveTree.carry} do,
+   * with nothing noted. Only where {@link LiveTree.isPlain}.
+   */
+  change(leaf: number, value: number, weight: number | undefined): void {
+    const { skip, tiers, levels, numbers } = this;
+    const leaves = numbers[0]!.values;
+    const leafWeights = levels[0]!.weights;
+    let x0 = leaves[leaf]!;
+    let x1 = value;
+    let n0 = 1;
+    let n1 = 1;
+    const weightBefore = leafWeight(leafWeights, leaf);
+    leaves[leaf] = value;
+    if (weight !== undefined) leafWeights.values[leaf] = weight;
+    for (let level = 0, child = leaf; level < levels.length; level++) {
+      const { states, weights } = levels[level]!;
+      const parent = tiers[level]!.parent[child]!;
+      let w0 = 1;
+      let w1 = 1;
+      if (weights.form === "count") {
+        w0 = n0;
+        w1 = n1;
+      } else if (weights.form === "own") {
+        w1 = weights.values[child]!;
+        w0 = level === 0 ? weightBefore : w1;
+      }
+      const kept0 = !skip || (x0 === x0 && n0 !== 0);
+      const kept1 = !skip || (x1 === x1 && n1 !== 0);
+      if (kept0 && kept1) {
+        if (!Object.is(x0, x1) || !Object.is(w0, w1)) states.swap(parent, child, x0, w0, x1, w1);
+      } else if (kept0) states.take(parent, child, x0, w0);
+      else if (kept1) states.put(parent, child, x1, w1);
+      const { values, records } = numbers[level + 1]!;
+      const recordsBefore = records![parent]!;
+      const recordsNow = recordsBefore + (kept1 ? n1 : 0) - (kept0 ? n0 : 0);
+      const before = values[parent]!;
+      const now = states.value(parent);
+      this.touched++;
+      if (Object.is(before, now) && recordsBefore === recordsNow) return;
+      values[parent] = now;
+      records![parent] = recordsNow;
+      child = parent;
+      x0 = before;
+      x1 = now;
+      n0 = recordsBefore;
+      n1 = recordsNow;
+    }
   }
 
   /**
