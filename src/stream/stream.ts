@@ -16,6 +16,7 @@ import type { StreamSetup } from "./options.ts";
 import { Recovery } from "./recovery.ts";
 import { FrameResult, PaneResult } from "./result.ts";
 import type { FrameRing } from "./ring.ts";
+import { sinkContextOf } from "./sink-context.ts";
 import { CHANNELS, Latencies, type StreamStats } from "./stats.ts";
 import type { LateRow, Reader, Rejected, Sink, StreamResult } from "./types.ts";
 import { ChainVersions } from "./versions.ts";
@@ -220,7 +221,9 @@ export class Stream implements AsyncIterable<StreamResult> {
       const position = await this.#recovery.restore(this.#content);
       this.#frames.begun = this.#counts.frames;
       opened();
-      await sink?.open?.(position);
+      await sink?.open?.(position, sinkContextOf(this.#setup));
+      // A crash before the next checkpoint must not leave in the sink what it is given until then.
+      if (sink) await this.#recovery.save(this.#content, sink, this, true);
       this.#feeds.begin(this.#intake, this.#stop.signal);
       for await (const results of this.#results()) {
         if (results.length > 0) yield this.#given(results);
