@@ -24,20 +24,27 @@ export interface Place {
   readonly from: number;
   readonly to: number;
   readonly line: number | undefined;
+  /** Its row in a batch, from 0, where there are no lines. */
+  readonly row?: number;
 }
 
 /** A record that cannot be taken. */
 export function rejected(place: Place, text: string | undefined, fault: Fault): Rejected {
-  const { source, from, to, line } = place;
+  const { source, from, to, line, row } = place;
   const { what, column, ...detail } = fault;
   return {
     source,
     from,
     to,
     line,
-    error: new FourfoldError("ERR_FOURFOLD_RECORD", `${source}:${line ?? `byte ${from}`}: ${what}`, {
+    error: new FourfoldError("ERR_FOURFOLD_RECORD", `${source}:${line ?? (row === undefined ? `byte ${from}` : `row ${row}`)}: ${what}`, {
       ...detail,
-      at: { file: source, ...(line === undefined ? { index: from } : { line }), ...(column === undefined ? {} : { column }) },
+      at: {
+        file: source,
+        ...(row === undefined ? {} : { row }),
+        ...(line === undefined ? { index: from } : { line }),
+        ...(column === undefined ? {} : { column }),
+      },
     }),
     text: text === undefined || text.length <= TEXT_MAX ? text : text.slice(0, TEXT_MAX),
   };
