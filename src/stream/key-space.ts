@@ -28,6 +28,8 @@ type Refuse = (row: number, error: FourfoldError) => void;
 class Column {
   readonly name: string;
   readonly keys: Key[] = [];
+  /** Keys that are shown in another way than they were. */
+  respelt = 0;
   readonly #nullKeys: NullKeys;
   readonly #codes = new KeyMap();
   #dictionaries = new WeakMap<readonly Key[], Int32Array<ArrayBuffer>>();
@@ -66,7 +68,10 @@ class Column {
     const key = typeof shown === "bigint" ? plain(shown) : shown;
     const known = this.#codes.get(key);
     if (known !== undefined) {
-      if (typeof shown === "number" && typeof this.keys[known] === "bigint") this.keys[known] = shown;
+      if (typeof shown === "number" && typeof this.keys[known] === "bigint") {
+        this.keys[known] = shown;
+        this.respelt++;
+      }
       return known;
     }
     if (typeof key === "object" ? key !== null : !["string", "number", "bigint", "boolean"].includes(typeof key)) {
@@ -174,6 +179,11 @@ export class KeySpace {
   /** Nodes known, or keys of one column if they are more: what memory grows with. */
   get size(): number {
     return this.#columns.reduce((most, { keys }) => Math.max(most, keys.length), this.nodes);
+  }
+
+  /** Keys that are shown in another way than they were: as a number, where they had come as bigints. */
+  get respelt(): number {
+    return this.#columns.reduce((sum, { respelt }) => sum + respelt, 0);
   }
 
   /** Forgets all nodes but these. Gives the new number of each old node that stays. */

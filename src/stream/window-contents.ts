@@ -163,14 +163,17 @@ export class WindowContents {
 
   /** Drops the slices that no window needs any more. */
   dropWhile(is: (slice: Slice) => boolean): void {
+    const running = this.#running;
     for (const slice of this.slices.dropWhile(is)) {
-      const running = this.#running;
       if (running !== undefined && slice.start >= running.from && slice.start < running.to) {
         for (const { store } of slice.parts) running.store.unmerge(store);
         running.from = slice.end;
       }
       for (const { store } of slice.parts) this.#release(store);
     }
+    if (running === undefined || running.store.records > 0) return;
+    running.store.drop();
+    this.#running = undefined;
   }
 
   write(to: ByteWriter): void {
