@@ -81,7 +81,7 @@ export class OpenWindows {
     let previous = Number.NaN;
     for (let left = from.count(OPEN_BYTES); left > 0; left--) {
       const start = from.float();
-      if (this.#axis.lastWindow(start) !== start || start <= previous) from.fail(`has a window that starts at ${start} after ${previous}`);
+      if (!this.#axis.isWindowStart(start) || start <= previous) from.fail(`has a window that starts at ${start} after ${previous}`);
       previous = start;
       const open = this.at(start);
       open.index = from.unsigned();

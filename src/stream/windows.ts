@@ -167,6 +167,7 @@ export class Windows {
     this.#watermark = from.float();
     if (this.#watermark !== this.#watermark) from.fail("has a watermark that is no number");
     this.#position = from.unsigned();
+    if (this.#position > TIME_MAX) from.fail(`has a position of ${this.#position}`);
     this.#lateRows = from.unsigned();
     this.#contents.read(from);
     this.#open.read(from, this.#contents.generation);
