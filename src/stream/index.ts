@@ -1,5 +1,6 @@
 /** Public names of `fourfold/stream`: where the records of a stream come from, and where its results go. */
 
+export type { RowLevel } from "../reduce/rows.ts";
 export { replayable } from "./items.ts";
 export { callbackSink } from "./sinks/callback.ts";
 export { csvSink } from "./sinks/csv.ts";
