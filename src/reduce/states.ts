@@ -64,8 +64,14 @@ export class SumStates implements NodeStates {
   }
 
   merge(node: number, from: SumStates, other: number): void {
-    this.#main.merge(node, from.#main.sum(other));
-    this.#second?.merge(node, from.#second!.sum(other));
+    this.#main.mergeFrom(node, from.#main, other);
+    this.#second?.mergeFrom(node, from.#second!, other);
+  }
+
+  /** Takes out all children of a node of another store, which were merged in. */
+  unmerge(node: number, from: SumStates, other: number): void {
+    this.#main.unmergeFrom(node, from.#main, other);
+    this.#second?.unmergeFrom(node, from.#second!, other);
   }
 
   items(node: number): number {

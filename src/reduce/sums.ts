@@ -87,6 +87,16 @@ export class ExactSums {
     this.#merge(group, sum, -1);
   }
 
+  /** Adds all that a group of another store holds to a group. */
+  mergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, 1);
+  }
+
+  /** Takes out of a group all that a group of another store holds. */
+  unmergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, -1);
+  }
+
   /** Terms added to a group less terms taken out. */
   items(group: number): number {
     return this.#words[WORDS * group + 3]!;
@@ -130,6 +140,18 @@ export class ExactSums {
     }
     if (!addWord(this.#words, at, product)) this.#addLarge(group, product, 1);
     if (error !== 0 && !addWord(this.#words, at, error)) this.#addLarge(group, error, 1);
+  }
+
+  #mergeFrom(group: number, from: ExactSums, other: number, sign: 1 | -1): void {
+    const words = from.#words;
+    const at = WORDS * other;
+    this.#words[WORDS * group + 3]! += sign * words[at + 3]!;
+    for (let word = 0; word < 3; word++) {
+      const x = sign * words[at + word]!;
+      if (x !== 0 && !addWord(this.#words, WORDS * group, x)) this.#addLarge(group, x, 1);
+    }
+    const grown = from.#grown.get(other);
+    if (grown !== undefined) this.#addGrown(group, grown, sign);
   }
 
   #merge(group: number, sum: ExactSum, sign: 1 | -1): void {
