@@ -10,6 +10,8 @@ import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
 import { badOption, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import { isJobLike, type Job } from "./job.ts";
+import { Live, type LiveOptions, liveOptions } from "./live.ts";
+import { type LiveInput, readLive } from "./live-input.ts";
 import {
   checkDtype,
   checkPlanOptions,
@@ -352,6 +354,33 @@ export class Engine {
     );
     return new FrameRing(store, shape, () => {
       for (const tensor of tensors) tensor.free();
+    });
+  }
+
+  /**
+   * Makes a tree whose leaves can be changed one by one: all nodes of the chain stay what a run over the same leaves would give, to the bit.
+   * It copies what it is given, and outlives the engine.
+   * @param x0 keyed records, whose last key column names the leaf in its node, or rows: a tensor, ragged rows, numbers
+   * @throws FourfoldError as {@link Engine.run}; ERR_FOURFOLD_KEYS for two records of one path; ERR_FOURFOLD_MEMORY beyond leavesMax;
+   * ERR_FOURFOLD_WEIGHTS for weights of level f that do not come with the records
+   * @example
+   * const live = await engine.live(chain({ site: mean(), region: max() }), { values: [20, 22], keys: { region, site, sensor } });
+   * live.set(["eu", "s17", "t3"], 21.5);
+   * live.level("site").at("eu", "s17").value;
+   */
+  async live(chain: Chain, x0: LiveInput, options: LiveOptions = {}): Promise<Live> {
+    this.#open();
+    checkChain(chain);
+    const policy = liveOptions(options, this.#options);
+    return this.#admit(options.signal, async () => {
+      const leaves = this.#leavesOfInput(x0 as Input);
+      leaves?.hold();
+      try {
+        // The seed moves keys about in tables, and no number hangs on it.
+        return new Live(await this.#inTurns(readLive(chain, x0, policy, Math.random() * 2 ** 32), options.signal));
+      } finally {
+        leaves?.release();
+      }
     });
   }
 

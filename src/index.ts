@@ -11,12 +11,15 @@ export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, Four
 export { type ExactAccumulator, type ExactSumOptions, exactSum } from "./exact-sum.ts";
 export { type ExactAccumulators, type ExactSumsOptions, exactSums, type GroupList } from "./exact-sums.ts";
 export type { Job, JobReadOptions } from "./job.ts";
+export type { Live, LiveOptions, LiveResult, LiveStats } from "./live.ts";
+export type { LiveInput, LiveKeyedInput } from "./live-input.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
 export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
 export type { Key, KeyColumn } from "./reduce/key.ts";
+export type { LiveChange } from "./reduce/live-watches.ts";
 export type { Interval } from "./reduce/provenance.ts";
 export {
   count,

@@ -28,8 +28,7 @@ export interface StreamHost {
 
 /** A stream of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT for what is no source */
 export function openStream(host: StreamHost, setup: StreamSetup, source: StreamSource | readonly StreamSource[]): Stream {
-  const sources =
-    Array.isArray(source) && source.every(isSource) && source.length > 0 ? (source as readonly StreamSource[]) : [source as StreamSource];
+  const sources = isList(source) ? source : [source as StreamSource];
   const ring = sources.find((one): one is FrameRing => one instanceof FrameRing);
   if (ring) checkRing(ring, setup, sources.length);
   const { dtype = "f64" } = setup.frame ?? {};
@@ -88,6 +87,11 @@ function checkRing({ shape, store }: FrameRing, { frame }: StreamSetup, sources:
         fix: sources > 1 ? "Give the ring a stream of its own" : `Give frame: { shape: [${shape.join(", ")}], dtype: "${store.dtype}" }`,
       },
     );
+}
+
+/** A list of sources; a list of items is one source, which no list with a reader, a ring or an async iterable in it is. */
+function isList(given: unknown): given is readonly StreamSource[] {
+  return Array.isArray(given) && given.some(isSource) && given.every((one) => isSource(one) || Array.isArray(one));
 }
 
 function isSource(given: unknown): given is StreamSource {

@@ -55,12 +55,12 @@ export class SumStates implements NodeStates {
   }
 
   add(node: number, x: number, w: number): void {
-    this.#change(node, x, w, "add", "addProduct");
+    this.#change(node, x, w, true);
   }
 
   /** Takes a child out that was added. */
   subtract(node: number, x: number, w: number): void {
-    this.#change(node, x, w, "subtract", "subtractProduct");
+    this.#change(node, x, w, false);
   }
 
   merge(node: number, from: SumStates, other: number): void {
@@ -80,7 +80,8 @@ export class SumStates implements NodeStates {
 
   value(node: number): number {
     const { kind, ddof, quotient: division } = this.#rules;
-    const [main, second] = [this.#main, this.#second];
+    const main = this.#main;
+    const second = this.#second;
     if (kind === "variance") return exactVariance(main.items(node), ddof, main.sum(node), second!.sum(node));
     if (kind !== "mean" && kind !== "weightedMean") return main.value(node);
     if (division === "rounded") return quotient(main.value(node), second ? second.value(node) : main.items(node));
@@ -102,12 +103,23 @@ export class SumStates implements NodeStates {
     this.#second.merge(node, second);
   }
 
-  #change(node: number, x: number, w: number, term: "add" | "subtract", product: "addProduct" | "subtractProduct"): void {
+  #change(node: number, x: number, w: number, adds: boolean): void {
     const { kind } = this.#rules;
-    if (kind === "weightedSum" || kind === "weightedMean") this.#main[product](node, w, x);
-    else this.#main[term](node, kind === "count" ? 1 : x);
-    if (kind === "weightedMean") this.#second![term](node, w);
-    else if (kind === "variance") this.#second![product](node, x, x);
+    const main = this.#main;
+    if (kind === "weightedSum" || kind === "weightedMean") {
+      if (adds) main.addProduct(node, w, x);
+      else main.subtractProduct(node, w, x);
+    } else {
+      const term = kind === "count" ? 1 : x;
+      if (adds) main.add(node, term);
+      else main.subtract(node, term);
+    }
+    if (this.#second === undefined) return;
+    if (kind === "weightedMean") {
+      if (adds) this.#second.add(node, w);
+      else this.#second.subtract(node, w);
+    } else if (adds) this.#second.addProduct(node, x, x);
+    else this.#second.subtractProduct(node, x, x);
   }
 }
 

@@ -106,7 +106,7 @@ export class ExactSums {
   value(group: number): number {
     const at = WORDS * group;
     const words = this.#words;
-    const value = this.#grown.has(group) ? Number.NaN : roundWords(words[at]!, words[at + 1]!, words[at + 2]!);
+    const value = this.#grown.size > 0 && this.#grown.has(group) ? Number.NaN : roundWords(words[at]!, words[at + 1]!, words[at + 2]!);
     return value === value ? value : this.sum(group).value();
   }
 

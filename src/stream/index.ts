@@ -2,7 +2,10 @@
 
 export { replayable } from "./items.ts";
 export type { BytesInput } from "./sources/bytes.ts";
+export { csv } from "./sources/csv.ts";
+export type { CsvOptions } from "./sources/csv-decoder.ts";
 export type { Fields, SourceOptions } from "./sources/fields.ts";
 export { ndjson } from "./sources/ndjson.ts";
+export { type TailOptions, tail } from "./sources/tail.ts";
 export type { TimeUnit } from "./sources/time.ts";
 export type { Block, Chunk, DictionaryColumn, ReadContext, Reader, Rejected, StreamKeys } from "./types.ts";

@@ -220,8 +220,8 @@ export class Intake {
       const fit = Math.min(rowsMax - rows, Math.max(1, perRow === 0 ? 1 : Math.floor((bytesMax - bytes) / perRow)));
       let taken = segment;
       if (fit < segment.rows) {
-        taken = part(segment, 0, fit);
-        this.#queue[this.#first] = part(segment, fit, segment.rows);
+        taken = segmentPart(segment, 0, fit);
+        this.#queue[this.#first] = segmentPart(segment, fit, segment.rows);
       } else this.#first++;
       segments.push(taken);
       if (taken.ends) this.#ends--;
@@ -285,7 +285,7 @@ export class Intake {
         this.#bytes -= segment.bytes;
         if (segment.slot) this.#frames!.release(segment.slot);
       } else {
-        const rest = part(segment, gone, segment.rows);
+        const rest = segmentPart(segment, gone, segment.rows);
         this.#bytes -= segment.bytes - rest.bytes;
         this.#queue[this.#first] = rest;
         if (segment.slot) this.#frames!.release(segment.slot.part(0, gone));
@@ -312,7 +312,8 @@ const EMPTY = {
 /** What timers can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-function part(segment: Segment, from: number, to: number): Segment {
+/** Rows `from` … `to` − 1 of a segment. */
+export function segmentPart(segment: Segment, from: number, to: number): Segment {
   const { source, rows, data, slot, bytes, arrivedAt, next } = segment;
   return {
     ...cutColumns(segment, from, to),

@@ -2,7 +2,7 @@
  * A stream: sources fill the queue, whoever is free takes a batch from it, windows take what the batch gave, and what they fire goes out in
  * order. One thread of control: a batch's results are with the consumer, and its rows in the windows, before a checkpoint says so.
  */
-import { aborted, FourfoldError, throwIfAborted } from "../errors.ts";
+import { aborted, badOption, checkNames, FourfoldError, throwIfAborted } from "../errors.ts";
 import { type Chain, chain as makeChain, outputsOf } from "../reduce/chain.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
@@ -11,11 +11,12 @@ import { CheckpointStore } from "./checkpoints.ts";
 import { cutColumns, isDictionary } from "./columns.ts";
 import { type Content, type Counts, identityOf, readContent, writeContent } from "./content.ts";
 import { FrameStore } from "./frames.ts";
-import { type Batch, Intake, type Segment } from "./intake.ts";
+import { type Batch, Intake, type Segment, segmentPart } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
 import { Positions } from "./positions.ts";
 import { FrameResult, PaneResult } from "./result.ts";
 import type { FrameRing } from "./ring.ts";
+import { sinkContextOf } from "./sink-context.ts";
 import { CHANNELS, Latencies, type SourceStats, type StreamStats } from "./stats.ts";
 import type { Block, LateRow, ReadContext, Reader, Rejected, Sink, SinkPosition, StreamResult } from "./types.ts";
 import { ChainVersions } from "./versions.ts";
@@ -36,6 +37,15 @@ export interface StreamEngine {
   now(): number;
 }
 
+/** Segments of one batch whose frames are under the same weights. */
+interface Weighed {
+  readonly chain: Chain;
+  readonly version: number;
+  readonly segments: Segment[];
+  rows: number;
+  bytes: number;
+}
+
 /** A batch under way. */
 interface Running {
   readonly batch: Batch;
@@ -46,6 +56,9 @@ interface Running {
 
 /** Bytes of a checkpoint. */
 const CHECKPOINT_BYTES_MAX = 1 << 30;
+
+/** Milliseconds of work without a turn of the event loop. */
+const TURN_MS_MAX = 4;
 
 /** Buffers of frames, as a multiple of batches under way: one is filled meanwhile, and one is to spare where the oldest rows are dropped. */
 const SPARE_BUFFERS = 2;
@@ -68,13 +81,19 @@ export class Stream implements AsyncIterable<StreamResult> {
   readonly #rows: number[];
   readonly #ended: boolean[];
   readonly #latencies: Latencies = new Latencies();
+  /** Batches under way, the oldest first. */
+  readonly #running: Running[] = [];
   readonly #stop: AbortController = new AbortController();
   readonly #counts: Counts = { rowsIn: 0, resultsOut: 0, late: 0, dropped: 0, rejected: 0, frames: 0 };
+  /** Frames that were reduced, or are being reduced. */
+  #framesBegun = 0;
   #batches = 0;
   #batchRows = 0;
   #checkpoints = 0;
   #checkpointAt: number | undefined;
   #droppedBefore = 0;
+  /** True if something happened since the last checkpoint. */
+  #changed = false;
   #begun = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -163,6 +182,9 @@ export class Stream implements AsyncIterable<StreamResult> {
    * @example stream.setWeights("region", { byKey: { north: 0.4, south: 0.6 } }, { from: Date.UTC(2026, 11, 1) });
    */
   setWeights(level: string, weights: WeightsInput, options: { readonly from?: number } = {}): number {
+    checkNames("setWeights", options, ["from"]);
+    const { from } = options;
+    if (from !== undefined && typeof from !== "number") throw badOption("from", from, "a number: a time in milliseconds, or of a frame");
     const { chain, rank, childWeights } = this.#setup;
     const index = chain.levels.findIndex(({ name }) => name === level);
     if (index === rank && this.#windows)
@@ -177,7 +199,8 @@ export class Stream implements AsyncIterable<StreamResult> {
         fix: "Leave the level out of childWeights, or send other weights with the records",
         at: { level },
       });
-    return this.#versions.set(level, weights, options.from);
+    this.#changed = true;
+    return this.#versions.set(level, weights, from);
   }
 
   /**
@@ -235,14 +258,16 @@ export class Stream implements AsyncIterable<StreamResult> {
       store = checkpoint && (await CheckpointStore.open(checkpoint.dir, { bytesMax: CHECKPOINT_BYTES_MAX, onDamaged: this.#warn }));
       const position = store && (await this.#restore(store));
       opened();
-      await sink?.open?.(position);
+      await sink?.open?.(position, sinkContextOf(this.#setup));
+      if (store) await this.#save(store, sink); // a crash before the next checkpoint must not leave what the sink was given meanwhile
       this.#begin(pumps);
-      let checkpointDue = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
-      for await (const results of this.#results(() => checkpointDue)) {
+      let dueAt = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
+      const checkpointDue = (): number => (this.#changed ? dueAt : Number.POSITIVE_INFINITY);
+      for await (const results of this.#results(checkpointDue)) {
         if (results.length > 0) yield this.#given(results);
-        if (!store || this.#engine.now() < checkpointDue) continue;
+        if (!store || this.#engine.now() < checkpointDue()) continue;
         await this.#save(store, sink);
-        checkpointDue = this.#engine.now() + checkpoint!.everyMs;
+        dueAt = this.#engine.now() + checkpoint!.everyMs;
       }
       this.#throwFailure();
       if (store && !this.#stop.signal.aborted) await this.#save(store, sink);
@@ -251,6 +276,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       signal?.removeEventListener("abort", onAbort);
       this.close();
       await Promise.all(pumps);
+      await Promise.allSettled(this.#running.flatMap(({ reduced }) => reduced.map(({ values }) => values)));
       this.#ring?.detach();
       for (const { free } of this.#memory) free();
       await store?.close();
@@ -266,18 +292,24 @@ export class Stream implements AsyncIterable<StreamResult> {
   /** Results, batch by batch; an empty list when a checkpoint is due and there are none. */
   async *#results(checkpointDue: () => number): AsyncGenerator<readonly StreamResult[], void, undefined> {
     const { batchesMax } = this.#setup;
-    const running: Running[] = [];
-    for (;;) {
+    const running = this.#running;
+    for (let turn = this.#engine.now(); ; ) {
       this.#throwFailure();
       if (this.#stop.signal.aborted) return;
+      if (this.#engine.now() - turn > TURN_MS_MAX) {
+        // Sources that never wait would keep timers and signals from everyone else.
+        await new Promise((resolve) => setImmediate(resolve));
+        turn = this.#engine.now();
+      }
       while (running.length < batchesMax) {
         const batch = this.#take();
         if (!batch) break;
         running.push(this.#start(batch));
       }
-      const next = running.shift();
+      const [next] = running;
       if (next) {
         const results = await this.#finish(next);
+        running.shift();
         yield results;
         continue;
       }
@@ -285,6 +317,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       this.#windows?.progress(now);
       const fired = this.#fired();
       if (fired.length > 0 || now >= checkpointDue()) {
+        this.#changed ||= fired.length > 0;
         yield fired;
         continue;
       }
@@ -312,7 +345,7 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { frame, rank, chain } = this.#setup;
     if (!frame || batch.rows === 0) return { batch, startedAt, reduced: [] };
     const outputs = rank === chain.levels.length ? (outputsOf(chain) ?? 1) : 1;
-    const reduced = this.#sameWeights(batch.segments).map(({ chain: whole, version, segments, rows, bytes }) => ({
+    const reduced = this.#sameWeights(batch).map(({ chain: whole, version, segments, rows, bytes }) => ({
       version,
       rows,
       values: reduceFrames(this.#engine.runner, this.#innerOf(whole), { segments, rows, bytes }, frame.values, outputs),
@@ -321,8 +354,8 @@ export class Stream implements AsyncIterable<StreamResult> {
   }
 
   /** A batch's segments, cut where the weights inside frames change. */
-  #sameWeights(segments: readonly Segment[]): { chain: Chain; version: number; segments: Segment[]; rows: number; bytes: number }[] {
-    const groups: { chain: Chain; version: number; segments: Segment[]; rows: number; bytes: number }[] = [];
+  #sameWeights(batch: Batch): Weighed[] {
+    const groups: Weighed[] = [];
     const add = (segment: Segment, start: number): void => {
       const { chain, version } = this.#versions.at(start);
       const last = groups.at(-1);
@@ -332,29 +365,17 @@ export class Stream implements AsyncIterable<StreamResult> {
         last.bytes += segment.bytes;
       } else groups.push({ chain, version, segments: [segment], rows: segment.rows, bytes: segment.bytes });
     };
-    const plain = this.#versions.version === 0;
-    let frame = this.#counts.frames + this.#frameOffset;
-    for (const segment of segments) {
-      if (plain) add(segment, frame);
-      else
-        for (let row = 0; row < segment.rows; row++) {
-          const one: Segment = {
-            ...segment,
-            ...cutColumns(segment, row, row + 1),
-            rows: 1,
-            slot: segment.slot!.part(row, row + 1),
-            bytes: segment.bytes / segment.rows,
-          };
-          add(one, segment.times ? segment.times[row]! : frame + row);
-        }
-      frame += segment.rows;
+    for (const segment of batch.segments) {
+      const { rows, times } = segment;
+      if (rows === 0) continue;
+      const first = this.#framesBegun;
+      this.#framesBegun += rows;
+      const startOf = (row: number): number => (times ? times[row]! : first + row);
+      if (this.#versions.isSettledAt(times ? leastOf(times) : first)) add(segment, startOf(0));
+      else for (let row = 0; row < rows; row++) add(segmentPart(segment, row, row + 1), startOf(row));
     }
-    this.#frameOffset += frame - this.#counts.frames - this.#frameOffset;
     return groups;
   }
-
-  /** Frames of batches that are under way. */
-  #frameOffset = 0;
 
   /** The levels inside frames. */
   #innerOf(whole: Chain): Chain {
@@ -376,12 +397,14 @@ export class Stream implements AsyncIterable<StreamResult> {
       parts.push({ version, rows, values: values instanceof Promise ? await values : values });
     const now = this.#engine.now();
     const results = this.#windows ? this.#addToWindows(batch, parts, now) : this.#frameResults(batch, parts);
+    if (this.#setup.frame) this.#counts.frames += batch.rows;
     for (const { source, rows, next } of batch.passed) this.#positions.passed(source, rows, next);
     for (const { source, rows, next } of batch.segments) {
       this.#positions.reduced(source, rows, next);
       this.#counts.rowsIn += rows;
       this.#rows[source]! += rows;
     }
+    this.#changed = true;
     this.#intake.done(batch);
     this.#measure(batch, startedAt);
     return results;
@@ -449,13 +472,20 @@ export class Stream implements AsyncIterable<StreamResult> {
     for (const { version, rows, values } of parts) {
       const bad = new Map(values.bad.map((one) => [one.row, one.error]));
       for (let row = 0; row < rows; row++) {
-        const number = this.#counts.frames++;
-        this.#frameOffset--;
         const error = bad.get(row);
         if (error) {
           const { segment, row: own } = segments[first + row]!;
           this.#rejectRow(segment, own, error);
-        } else results.push(new FrameResult(number, values.values.subarray(row * n, (row + 1) * n), shape, frame!.values, version));
+        } else
+          results.push(
+            new FrameResult(
+              this.#counts.frames + first + row,
+              values.values.subarray(row * n, (row + 1) * n),
+              shape,
+              frame!.values,
+              version,
+            ),
+          );
       }
       first += rows;
     }
@@ -576,11 +606,14 @@ export class Stream implements AsyncIterable<StreamResult> {
 
   async #restore(store: CheckpointStore): Promise<SinkPosition | undefined> {
     const bytes = await store.latest();
-    return bytes && readContent(bytes, this.#content, this.#setup.checkpoint!.dir);
+    const position = bytes && readContent(bytes, this.#content, this.#setup.checkpoint!.dir);
+    this.#framesBegun = this.#counts.frames;
+    return position;
   }
 
   async #save(store: CheckpointStore, sink: Sink | undefined): Promise<void> {
     const started = this.#engine.now();
+    this.#changed = false;
     const position = await sink?.flush?.();
     this.#counts.dropped += this.#intake.dropped - this.#droppedBefore;
     this.#droppedBefore = this.#intake.dropped;
@@ -591,6 +624,12 @@ export class Stream implements AsyncIterable<StreamResult> {
     if (CHANNELS.checkpoint.hasSubscribers)
       CHANNELS.checkpoint.publish({ stream: this, bytes: bytes.length, ms: this.#checkpointAt - started });
   }
+}
+
+function leastOf(numbers: ArrayLike<number>): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < numbers.length; i++) least = Math.min(least, numbers[i]!);
+  return least;
 }
 
 async function each(results: readonly StreamResult[], take: (result: StreamResult) => void | Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@
 import type { FourfoldError } from "../errors.ts";
 import type { Key, KeyColumn } from "../reduce/key.ts";
 import type { LevelView } from "../reduce/result.ts";
+import type { RowLevel } from "../reduce/rows.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
 
@@ -142,10 +143,16 @@ export interface StreamResult {
 /** Where a sink stood when a checkpoint was made: what `open` needs to drop all that was written since. JSON. */
 export type SinkPosition = Readonly<Record<string, unknown>>;
 
+/** What a sink is told about the stream whose results it takes. */
+export interface SinkContext {
+  /** The levels that results keep, innermost first. For frames with a result each: the outermost, without keys. */
+  readonly levels: readonly RowLevel[];
+}
+
 /** Where results go. */
 export interface Sink {
   /** Begins, or goes on from a position that `flush` gave: what was written after it is dropped. */
-  open?(position: SinkPosition | undefined): Promise<void>;
+  open?(position: SinkPosition | undefined, context: SinkContext): Promise<void>;
   /** Takes results in order. The stream waits for it. */
   write(results: readonly StreamResult[]): void | Promise<void>;
   /** Makes what was written durable, and says where that is. Without it results are given again after a crash, with the same ids. */

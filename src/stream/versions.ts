@@ -61,6 +61,11 @@ export class ChainVersions {
     return this.#version;
   }
 
+  /** True if no change holds only for what starts later than `start`. */
+  isSettledAt(start: number): boolean {
+    return this.#changes.every(({ from }) => from <= start);
+  }
+
   /** The chain for what starts at `start`. */
   at(start: number): ChainVersion {
     let id = "";

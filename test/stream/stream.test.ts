@@ -495,6 +495,16 @@ describe("a stream", () => {
     expect(ended).toBe(3);
   });
 
+  test("lets timers and signals through while its source never waits", async () => {
+    async function* greedy(): AsyncGenerator<number> {
+      for (let i = 0; ; i++) yield i;
+    }
+    const signal = AbortSignal.timeout(50);
+    await expect(all(engine.stream(chain(sum()), greedy(), { window: { sizeRows: 1000 }, signal }))).rejects.toMatchObject({
+      name: "AbortError",
+    });
+  });
+
   test("is ended by what its source throws", async () => {
     async function* broken(): AsyncGenerator<number> {
       yield 1;

@@ -40,3 +40,9 @@ export class Columns {
     };
   }
 }
+
+/** Rows that columns must have room for: no more than `rows`, and no more frames than `bytes` of text can hold. */
+export function roomFor(fields: BoundFields, rows: number, bytes: number): number {
+  // A number and a comma each; without this, short lines could ask for the memory of as many frames.
+  return Math.min(rows, Math.floor(bytes / (2 * (fields.frameValues ?? 1))) + 1);
+}

@@ -125,7 +125,8 @@ export function memberText(text: string, name: string): string | undefined {
   return found;
 }
 
-/** True if `text` is an integer that float64 does not hold: its value is then another one. */
+/** True if `text`, whose value is finite, is an integer that float64 does not hold: its value is then another one. */
 export function losesDigits(text: string): boolean {
-  return /^-?\d+$/.test(text) && BigInt(text) !== BigInt(Number(text));
+  const digits = /^[+-]?0*(\d+)$/.exec(text)?.[1];
+  return digits !== undefined && BigInt(digits) !== BigInt(Number(digits));
 }

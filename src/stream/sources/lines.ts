@@ -2,6 +2,7 @@
  * Bytes cut anywhere → whole lines. What is held between two pieces is at most one line of `lineBytesMax`; of a longer line only the first
  * characters are kept while the rest goes by. Lines that lie in one piece are handed on as they lie, not copied.
  */
+import { ByteHold } from "./byte-hold.ts";
 import { TEXT_MAX } from "./rejected.ts";
 
 /** The byte that ends a line. */
@@ -23,11 +24,10 @@ export class LineCutter {
   readonly #bytesMax: number;
   /** Where the held line, or the next piece, begins. */
   #from: number;
-  /** The held line's bytes are the first `#length` of it. */
-  #held: Buffer = Buffer.alloc(0);
-  #length = 0;
-  /** True while a long line goes by: `#held` then keeps how it began, `#skipped` counts all its bytes. */
-  #skips = false;
+  /** A line that has not ended. */
+  readonly #held = new ByteHold();
+  /** How a long line began, while it goes by, and how many bytes of it have gone by. */
+  #head: Buffer | undefined;
   #skipped = 0;
 
   constructor(bytesMax: number, from: number) {
@@ -37,7 +37,7 @@ export class LineCutter {
 
   /** Bytes of a line that has not ended. */
   get heldBytes(): number {
-    return this.#length;
+    return this.#held.length;
   }
 
   /** The lines that `piece` ends. They are views of it: use them before the next call. */
@@ -48,19 +48,18 @@ export class LineCutter {
 
   /** What is left when the source has ended: a line without a line break. */
   *end(): Generator<Lines> {
-    if (this.#skips) yield this.#long(this.#skipped);
-    else if (this.#length > 0) yield this.#take();
+    if (this.#head !== undefined || this.#held.length > 0) yield this.#ended();
   }
 
   *#part(bytes: Buffer, start: number, end: number): Generator<Lines> {
     let at = start;
-    if (this.#length > 0 || this.#skips) {
+    if (this.#head !== undefined || this.#held.length > 0) {
       const found = bytes.subarray(at, end).indexOf(NEWLINE);
       const stop = found < 0 ? end : at + found + 1;
       this.#hold(bytes, at, stop);
       at = stop;
       if (found < 0) return;
-      yield this.#skips ? this.#long(this.#skipped) : this.#take();
+      yield this.#ended();
     }
     const last = bytes.subarray(at, end).lastIndexOf(NEWLINE);
     if (last >= 0) {
@@ -75,47 +74,34 @@ export class LineCutter {
 
   /** Keeps bytes of a line that goes on, or that ends with them. */
   #hold(bytes: Buffer, start: number, end: number): void {
-    const more = end - start;
-    if (this.#skips) {
-      this.#skipped += more;
+    const more = bytes.subarray(start, end);
+    if (this.#head !== undefined) {
+      this.#skipped += more.length;
       return;
     }
-    const length = this.#length + more;
+    const length = this.#held.length + more.length;
     // The line break does not count.
-    if (length - (bytes[end - 1] === NEWLINE ? 1 : 0) > this.#bytesMax) {
-      const head = Buffer.concat(
-        [this.#held.subarray(0, this.#length), bytes.subarray(start, end)].map((part) => part.subarray(0, HEAD_BYTES)),
-      );
-      this.#skips = true;
-      this.#skipped = length;
-      this.#held = head.subarray(0, HEAD_BYTES);
-      this.#length = 0;
+    if (length - (bytes[end - 1] === NEWLINE ? 1 : 0) <= this.#bytesMax) {
+      this.#held.append(more);
       return;
     }
-    if (length > this.#held.length) {
-      // Doubling keeps the copies linear where a line comes in many small pieces.
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, this.#held.length * 2, HEAD_BYTES));
-      this.#held.copy(larger, 0, 0, this.#length);
-      this.#held = larger;
+    this.#head = Buffer.concat([this.#held.bytes, more.subarray(0, HEAD_BYTES)]).subarray(0, HEAD_BYTES);
+    this.#skipped = length;
+    this.#held.take();
+  }
+
+  /** What was held, now that its line has ended. */
+  #ended(): Lines {
+    const from = this.#from;
+    const head = this.#head;
+    if (head !== undefined) {
+      this.#from += this.#skipped;
+      this.#head = undefined;
+      return { kind: "long", head, from, to: this.#from };
     }
-    bytes.copy(this.#held, this.#length, start, end);
-    this.#length = length;
-  }
-
-  #take(): Lines {
-    const from = this.#from;
-    const end = this.#length;
-    this.#from += end;
-    this.#length = 0;
-    return { kind: "lines", bytes: this.#held, start: 0, end, from };
-  }
-
-  #long(length: number): Lines {
-    const from = this.#from;
-    const head = this.#held;
-    this.#from += length;
-    this.#skips = false;
-    this.#held = Buffer.alloc(0);
-    return { kind: "long", head, from, to: this.#from };
+    const { bytes } = this.#held;
+    this.#held.clear();
+    this.#from += bytes.length;
+    return { kind: "lines", bytes, start: 0, end: bytes.length, from };
   }
 }

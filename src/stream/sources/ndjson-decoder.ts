@@ -9,10 +9,10 @@
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import type { Chunk, ReadContext, Rejected } from "../types.ts";
-import { Columns } from "./columns.ts";
+import { Columns, roomFor } from "./columns.ts";
 import type { Decoder, Format } from "./decoder.ts";
 import { type BoundFields, bindFields, lineBytesMaxOf, type SourceOptions } from "./fields.ts";
-import { scanJson } from "./json-text.ts";
+import { memberText, scanJson } from "./json-text.ts";
 import { LineCutter, type Lines, NEWLINE } from "./lines.ts";
 import { RecordReader } from "./record.ts";
 import { type Fault, REJECTED_MAX, rejected } from "./rejected.ts";
@@ -109,7 +109,7 @@ class NdjsonDecoder implements Decoder {
       ends[count++] = stop;
     }
     at = Math.min(at, end);
-    const columns = new Columns(this.#fields, count);
+    const columns = new Columns(this.#fields, roomFor(this.#fields, count, at - start));
     const objects = simple && braces === count ? parseTogether(bytes, starts[0]!, ends[count - 1]!) : undefined;
     let refused: Rejected[] = [];
     for (let i = 0; i < count; i++) {
@@ -121,7 +121,7 @@ class NdjsonDecoder implements Decoder {
         const fault =
           objects === undefined
             ? this.#one(bytes, first, stop, columns, bytes[to - 1] === NEWLINE)
-            : this.#reader.add(objects[i], columns, text);
+            : this.#reader.add(objects[i], columns, (field) => memberText(text(), field));
         if (fault !== undefined) {
           const place = { source: this.#source, from: first + shift, to: to + shift, line: this.#line + i };
           refused.push(fault === "long" ? this.#long(text(), place.from, place.to, place.line) : rejected(place, text(), fault));
@@ -152,7 +152,7 @@ class NdjsonDecoder implements Decoder {
     } catch {
       return notJson(text, isWhole);
     }
-    return this.#reader.add(record, columns, () => text);
+    return this.#reader.add(record, columns, (field) => memberText(text, field));
   }
 
   #long(head: string, from: number, to: number, line: number): Rejected {

@@ -1,9 +1,9 @@
-/** One JSON object → one row of the columns, or what is wrong with it. Fields that nobody asked for are not looked at. */
+/** One object → one row of the columns, or what is wrong with it. Fields that nobody asked for are not looked at. */
 import { show } from "../../errors.ts";
 import type { Key } from "../../reduce/key.ts";
 import type { Columns } from "./columns.ts";
 import type { BoundFields } from "./fields.ts";
-import { losesDigits, memberText } from "./json-text.ts";
+import { losesDigits } from "./json-text.ts";
 import type { Fault } from "./rejected.ts";
 import { timeOfNumber, timeOfText } from "./time.ts";
 
@@ -11,6 +11,9 @@ import { timeOfNumber, timeOfText } from "./time.ts";
 const EXACT_MAX = 2 ** 53;
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** The text that a field was read from: numbers whose digits float64 does not hold show only there. */
+export type TextOf = (field: string) => string | undefined;
 
 /** What a field holds, as it reads after "field … is". */
 const told = (given: unknown): string => (given === undefined ? "missing" : show(given));
@@ -28,6 +31,8 @@ function notNumber(field: string, given: unknown, expected = "a number or null")
 /** The fault of a large number whose digits float64 does not hold, or of one beyond it. */
 function lostDigits(field: string, value: number, text: string | undefined): Fault | undefined {
   const expected = "a number that float64 holds";
+  // Formats that can say "infinity" may.
+  if (!Number.isFinite(value) && text !== undefined && /^[+-]?inf/i.test(text)) return undefined;
   if (!Number.isFinite(value))
     return { what: `field ${show(field)} is beyond float64`, given: text?.slice(0, 60), expected, column: field };
   if (text === undefined || !losesDigits(text)) return undefined;
@@ -54,15 +59,15 @@ function keyFault(name: string, given: unknown): Fault {
 /** Reads the records of one stream. */
 export class RecordReader {
   readonly #fields: BoundFields;
-  /** The text of the record at hand. */
-  #text: () => string = () => "";
+  /** The text of a field of the record at hand. */
+  #textOf: TextOf = () => undefined;
 
   constructor(fields: BoundFields) {
     this.#fields = fields;
   }
 
-  /** Puts `record` into the next row of `columns`, or says why not. `text` gives the JSON that it was read from. */
-  add(record: unknown, columns: Columns, text: () => string): Fault | undefined {
+  /** Puts `record` into the next row of `columns`, or says why not. */
+  add(record: unknown, columns: Columns, textOf: TextOf): Fault | undefined {
     if (typeof record !== "object" || record === null || Array.isArray(record))
       return {
         what: `a JSON ${Array.isArray(record) ? "array" : record === null ? "null" : typeof record}, expected an object`,
@@ -70,7 +75,7 @@ export class RecordReader {
       };
     // No honest record has this key, and copying one that has it would change the copy's prototype.
     if (Object.hasOwn(record, "__proto__")) return { what: 'a key "__proto__", which no record may have', column: "__proto__" };
-    this.#text = text;
+    this.#textOf = textOf;
     const one = record as Fields;
     const { rows } = columns;
     const { value, time, weight, frameValues, childWeights } = this.#fields;
@@ -87,7 +92,7 @@ export class RecordReader {
     const value = record[field];
     if (typeof value === "number") {
       column[row] = value;
-      if (value >= EXACT_MAX || value <= -EXACT_MAX) return lostDigits(field, value, memberText(this.#text(), field));
+      if (value >= EXACT_MAX || value <= -EXACT_MAX) return lostDigits(field, value, this.#textOf(field));
       return undefined;
     }
     if (value !== null) return notNumber(field, value);
@@ -123,7 +128,7 @@ export class RecordReader {
 
   #largeInFrame(field: string, values: readonly (number | null)[]): Fault | undefined {
     // All items are numbers or null: their text has no commas of its own.
-    const texts = memberText(this.#text(), field)?.slice(1, -1).split(",");
+    const texts = this.#textOf(field)?.slice(1, -1).split(",");
     for (const [i, value] of values.entries()) {
       const fault = value !== null && Math.abs(value) >= EXACT_MAX ? lostDigits(`${field}[${i}]`, value, texts?.[i]?.trim()) : undefined;
       if (fault !== undefined) return { ...fault, column: field };

@@ -72,7 +72,6 @@ class Follower {
   async *read(from: number): AsyncGenerator<Chunk> {
     if (this.#follows && from > 0)
       throw sourceError(this.#name, `cannot be read from byte ${from} on, with rotation "follow"`, undefined, 'Use rotation: "error"');
-    const watcher = new Watcher(this.#path, this.#pollMs, this.#context.signal);
     let handle = await openFile(this.#name, this.#path);
     try {
       await checkResume(this.#name, handle, from);
@@ -80,8 +79,7 @@ class Follower {
       let before = 0;
       let at = from;
       for (;;) {
-        const decoder = await this.#decoder(handle, at);
-        const end = yield* this.#file(handle, decoder, at, before, watcher);
+        const end = yield* this.#file(handle, await this.#decoder(handle, at), at, before);
         if (end === undefined) return;
         before += end.at;
         at = 0;
@@ -92,7 +90,6 @@ class Follower {
       if (error instanceof FourfoldError) throw error;
       throw sourceError(this.#name, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
     } finally {
-      watcher.close();
       await handle.close();
     }
   }
@@ -113,10 +110,10 @@ class Follower {
     decoder: Decoder,
     from: number,
     before: number,
-    watcher: Watcher,
   ): AsyncGenerator<Chunk, { at: number; next: FileHandle } | undefined> {
     const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
     const { signal } = this.#context;
+    const watcher = new Watcher(this.#path, this.#pollMs, signal);
     let at = from;
     /** The file that has taken this one's name: this one is read to its end first. */
     let next: FileHandle | undefined;
@@ -139,6 +136,7 @@ class Follower {
       }
       return undefined;
     } finally {
+      watcher.close();
       await next?.close();
     }
   }
