@@ -1,6 +1,11 @@
-/** Public names of `fourfold/stream`: where the records of a stream come from. */
+/** Public names of `fourfold/stream`: where the records of a stream come from, and where its results go. */
 
+export type { RowLevel } from "../reduce/rows.ts";
 export { replayable } from "./items.ts";
+export { callbackSink } from "./sinks/callback.ts";
+export { csvSink } from "./sinks/csv.ts";
+export { ndjsonSink } from "./sinks/ndjson.ts";
+export type { TextSinkOptions } from "./sinks/text.ts";
 export type { BytesInput } from "./sources/bytes.ts";
 export { csv } from "./sources/csv.ts";
 export type { CsvOptions } from "./sources/csv-decoder.ts";
