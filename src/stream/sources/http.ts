@@ -37,7 +37,7 @@ export function httpServer(peers: Peers, tls: TlsFiles | undefined): Server {
     // A body has no limit on its time, because the stream may make it wait; its reading ends a peer that does not go on (feed.ts).
     requestTimeout: 0,
     keepAliveTimeout: Math.min(idleMsMax, KEEP_ALIVE_MS),
-    connectionsCheckingInterval: Math.max(Math.min(idleMsMax / 4, CHECK_MS), 20),
+    connectionsCheckingInterval: Math.ceil(Math.min(idleMsMax / 4, CHECK_MS)),
     insecureHTTPParser: false,
     requireHostHeader: true,
   };
@@ -85,9 +85,15 @@ function refusal(request: IncomingMessage, format: FormatName | undefined, peers
 function reply(request: IncomingMessage, response: ServerResponse, status: number, body: object, headers: object = {}): void {
   if (response.destroyed || response.headersSent) return;
   const isRead = request.complete;
-  response.writeHead(status, { "Content-Type": "application/json", ...(isRead ? {} : { Connection: "close" }), ...headers });
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(text),
+    ...(isRead ? {} : { Connection: "close" }),
+    ...headers,
+  });
   // What is left of a body is not read only to be thrown away.
-  response.end(JSON.stringify(body), () => {
+  response.end(text, () => {
     if (!isRead) request.destroy();
   });
 }

@@ -156,11 +156,11 @@ class NetworkReader implements Listener {
   }
 
   async open(): Promise<void> {
-    const { port, connectionsMax = CONNECTIONS_MAX } = this.#options;
+    const { port } = this.#options;
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ port, host: this.#host, backlog: connectionsMax }, () => {
+      server.listen({ port, host: this.#host }, () => {
         server.off("error", reject);
         resolve();
       });

@@ -1,5 +1,5 @@
 /** What is wrong with a record, as a Rejected: the one place where its message is put together. */
-import { FourfoldError } from "../../errors.ts";
+import { FourfoldError, show } from "../../errors.ts";
 import type { Rejected } from "../types.ts";
 
 /** Characters of a rejected record that are kept. */
@@ -31,7 +31,7 @@ export interface Place {
 /** A record that cannot be taken. */
 export function rejected(place: Place, text: string | undefined, fault: Fault): Rejected {
   const { source, from, to, line, row } = place;
-  const { what, column, ...detail } = fault;
+  const { what, column, given, ...detail } = fault;
   return {
     source,
     from,
@@ -39,6 +39,7 @@ export function rejected(place: Place, text: string | undefined, fault: Fault): 
     line,
     error: new FourfoldError("ERR_FOURFOLD_RECORD", `${source}:${line ?? (row === undefined ? `byte ${from}` : `row ${row}`)}: ${what}`, {
       ...detail,
+      ...(given === undefined ? {} : { given: short(given) }),
       at: {
         file: source,
         ...(row === undefined ? {} : { row }),
@@ -48,4 +49,9 @@ export function rejected(place: Place, text: string | undefined, fault: Fault): 
     }),
     text: text === undefined || text.length <= TEXT_MAX ? text : text.slice(0, TEXT_MAX),
   };
+}
+
+/** What was given, without what would keep a whole line in memory as long as the error lives. */
+function short(given: unknown): unknown {
+  return typeof given === "string" || (typeof given === "object" && given !== null) ? show(given) : given;
 }
