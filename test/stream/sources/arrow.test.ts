@@ -380,7 +380,7 @@ describe("bytes", () => {
         const result = await read(changed, KEYED).catch((error: unknown) => error);
         if (result instanceof Error) expect(result).toBeInstanceOf(FourfoldError);
       }),
-      { numRuns: RUNS * 10 },
+      { numRuns: RUNS * 3 },
     );
   });
 
