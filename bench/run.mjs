@@ -19,6 +19,7 @@ const SUITES = [
   "flights",
   "kernels",
   "windows",
+  "live",
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */

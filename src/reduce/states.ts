@@ -63,6 +63,16 @@ export class SumStates implements NodeStates {
     this.#change(node, x, w, false);
   }
 
+  /** Takes a child out that was added, and adds another. */
+  exchange(node: number, x0: number, w0: number, x1: number, w1: number): void {
+    const { kind } = this.#rules;
+    if (kind === "sum" || kind === "mean") this.#main.exchange(node, x0, x1);
+    else {
+      this.#change(node, x0, w0, false);
+      this.#change(node, x1, w1, true);
+    }
+  }
+
   merge(node: number, from: SumStates, other: number): void {
     this.#main.merge(node, from.#main.sum(other));
     this.#second?.merge(node, from.#second!.sum(other));
