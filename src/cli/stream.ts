@@ -160,11 +160,13 @@ class Run {
   #state(stream: Stream, source: Reader | Replay, rowsPerSecond: number): LiveState {
     const { window } = this.#spec.stream;
     const { spec, top, best } = this.#question;
+    const eventTime = "eventTime" in source ? source.eventTime : undefined;
+    const isSorting = "eventTime" in source && eventTime === undefined;
     return {
-      title: basename(spec),
+      title: isSorting ? `${basename(spec)}: sorting its source by time` : basename(spec),
       stats: stream.stats,
       rowsPerSecond,
-      eventTime: "eventTime" in source ? source.eventTime : undefined,
+      eventTime,
       axis: window?.sizeMs !== undefined ? "time" : window?.sizeRows !== undefined ? "rows" : "none",
       result: this.#newest,
       level: this.#listed,
