@@ -136,10 +136,16 @@ export function systemReason(error: unknown): string | undefined {
 
 /** A value as it reads in a message: short, one line. */
 export function show(value: unknown): string {
+  return shown(value, 2);
+}
+
+/** Lists in lists are shown no deeper than `depth`: what strangers send may be nested without end. */
+function shown(value: unknown, depth: number): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === "bigint") return `${value}n`;
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as unknown as ArrayLike<number>).length})`;
-  if (Array.isArray(value)) return value.length <= 8 ? `[${value.map(show).join(", ")}]` : `array of ${value.length}`;
+  if (Array.isArray(value))
+    return value.length <= 8 && depth > 0 ? `[${value.map((item) => shown(item, depth - 1)).join(", ")}]` : `array of ${value.length}`;
   if (typeof value === "function") return `function ${value.name}`;
   if (typeof value === "object" && value !== null) return `object with ${Object.keys(value).slice(0, 6).join(", ") || "no keys"}`;
   return String(value);

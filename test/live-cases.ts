@@ -2,16 +2,18 @@
 import { expect } from "vitest";
 import type {
   Chain,
+  DenseInput,
   Engine,
   Key,
   KeyedInput,
   Live,
   LiveKeyedInput,
   LiveOptions,
-  NanPolicy,
   Node,
+  RaggedInput,
   Reduction,
   UserReduction,
+  WeightsInput,
 } from "../src/index.ts";
 import { chain, count, defineReduction, max, mean, min, sum, variance, weightedMean, weightedSum } from "../src/index.ts";
 import { pathId } from "../src/reduce/key.ts";
@@ -61,7 +63,8 @@ export interface RecordsCase {
   readonly by: readonly (readonly string[])[] | undefined;
   readonly options: LiveOptions;
   readonly weighted: boolean;
-  readonly nan: NanPolicy;
+  /** By level: the keys of a path. */
+  readonly depths: readonly number[];
   key(column: number): Key;
   value(): number;
 }
@@ -101,7 +104,7 @@ export function recordsCase(seed: number): RecordsCase {
     by,
     options: { nan, accuracy: r.pick(["reproducible", "exact"] as const) },
     weighted: leaf.weights?.form === "perNode",
-    nan,
+    depths: [leaf, ...outer].map((_, i) => (by ? by[i]!.length : Math.max(0, inner.length - i))),
     key: (column) => r.pick(pools[column]!),
     value: () => tame(r.numbers(1, flavour)[0]!),
   };
@@ -150,9 +153,134 @@ export function expectRun(engine: Engine, live: Live, c: Chain, input: Parameter
   expect(snapshot.records).toBe(result.records);
 }
 
+/** Listens to some nodes of a tree, and holds what it hears to the values before and after each update. */
+export class Ear {
+  readonly #live: Live;
+  readonly #watched: { readonly level: string; readonly path: readonly Key[]; values: readonly number[]; heard: number }[] = [];
+
+  constructor(live: Live) {
+    this.#live = live;
+  }
+
+  listen(level: string, path: readonly Key[]): void {
+    const watched = { level, path, values: this.#values(level, path), heard: 0 };
+    this.#watched.push(watched);
+    this.#live.subscribe(level, path, (change) => {
+      watched.heard++;
+      expect([change.level, pathId(change.path)]).toEqual([level, pathId(path)]);
+      expect(change.values).toEqual(this.#values(level, path));
+      expect(change.value).toBe(change.values[0]);
+      expect(change.previous).toBe(watched.values[0]);
+      if (change.value !== undefined) expect(change.count).toBe(this.#live.level(level).at(...path).count);
+    });
+  }
+
+  /** After one update. */
+  check(): void {
+    for (const watched of this.#watched) {
+      const now = this.#values(watched.level, watched.path);
+      const same = now.length === watched.values.length && now.every((x, r) => Object.is(x, watched.values[r]));
+      expect(watched.heard).toBe(same ? 0 : 1);
+      watched.heard = 0;
+      watched.values = now;
+    }
+  }
+
+  /** The values of a node, none where there is no node. */
+  #values(level: string, path: readonly Key[]): readonly number[] {
+    const id = pathId(path);
+    return [...this.#live.level(level)].find((node) => pathId(node.path) === id)?.values ?? [];
+  }
+}
+
 /** The chain of a run over records: level f with the weights of the records. */
 export function chainOfRun(levels: readonly Reduction[], weighted: boolean, weights: readonly number[]): Chain {
   const [leaf, ...outer] = levels;
   const weigh = leaf!.kind === "weightedSum" ? weightedSum : weightedMean;
   return chain(...(weighted ? [weigh({ perNode: weights }), ...outer] : levels));
+}
+
+export interface RowsCase {
+  readonly title: string;
+  readonly r: Random;
+  readonly c: Chain;
+  readonly options: LiveOptions;
+  readonly data: Float64Array;
+  /** The input of a tree, or of a run, over these leaves. */
+  input(data: Float64Array): DenseInput | RaggedInput;
+  /** The path of each leaf. */
+  readonly paths: readonly (readonly number[])[];
+  /** Levels whose weights can be others, and those weights. */
+  readonly weigh: readonly { readonly level: string; weights(): WeightsInput }[];
+  value(): number;
+}
+
+/** A chain over dense or ragged rows: any reductions, weights and policies; one row in eight longer than a block. */
+export function rowsCase(seed: number): RowsCase {
+  const r = random(seed);
+  const nan = r.pick(["propagate", "skip", "error"] as const);
+  const flavour = r.pick(["plain", "cancelling", "specials", "integers", "zeros"]);
+  const tame = (x: number): number => (nan === "error" && Number.isNaN(x) ? 1 : x);
+  const depth = 1 + r.int(3);
+  const dense = r.int(2) === 0;
+  const extent = r.int(8) === 0 ? 4000 + r.int(5000) : r.int(3) === 0 ? 70 + r.int(100) : 1 + r.int(20);
+  // Innermost first.
+  const extents = Array.from({ length: depth }, (_, i) => (i === 0 ? extent : 1 + r.int(4)));
+  const frames = dense ? Array.from({ length: r.int(3) }, () => 1 + r.int(3)) : [];
+  const nodesOf = (level: number): number => [...frames, ...extents.slice(level + 1)].reduce((a, b) => a * b, 1);
+  const offsets = dense ? undefined : raggedOffsets(r, extents);
+  const childrenOf = (level: number): number => (dense ? nodesOf(level) * extents[level]! : offsets![level]!.at(-1)!);
+  const list = (n: number): number[] => Array.from(r.numbers(n, r.pick(["plain", "cancelling", "specials"])), tame);
+  let matrix = r.int(4) === 0 ? r.int(depth) : -1;
+  const weightsOf = (level: number): WeightsInput => {
+    if (level === matrix && dense) return Array.from({ length: 1 + (seed % 3) }, () => list(extents[level]!));
+    const form = r.int(3);
+    if (form === 0 && level > 0) return "count";
+    return form === 1 && dense ? list(extents[level]!) : { perNode: list(childrenOf(level)) };
+  };
+  if (!dense) matrix = -1;
+  const levels = extents.map((_, level) => {
+    if (level === matrix || r.int(2) === 0) return r.pick([weightedSum, weightedMean])(weightsOf(level));
+    return r.pick([sum(), mean(), min(), max(), count(), variance({ ddof: r.int(2) }), level > 0 || extent < 100 ? jump() : sum()]);
+  });
+  const c = chain(...levels);
+  const shape = [...frames, ...[...extents].reverse()];
+  const leaves = childrenOf(0);
+  return {
+    title: `case ${seed}: ${levels.map(({ name }) => name).join(" ")} of ${flavour}, ${dense ? `shape ${shape}` : "ragged"}, nan ${nan}`,
+    r,
+    c,
+    options: { nan, accuracy: r.pick(["reproducible", "exact"] as const) },
+    data: Float64Array.from(r.numbers(leaves, flavour), tame),
+    input: (data) => (dense ? { data, shape } : { data, offsets: offsets! }),
+    paths: dense ? densePaths(shape) : raggedPaths(offsets!),
+    weigh: c.levels.flatMap(({ name, reduction }, level) =>
+      level > 0 && reduction.weights ? [{ level: name, weights: () => weightsOf(level) }] : [],
+    ),
+    value: () => tame(r.numbers(1, flavour)[0]!),
+  };
+}
+
+/** Offsets of all levels, innermost first; the outermost makes one node or two. Some nodes are empty. */
+function raggedOffsets(r: Random, extents: readonly number[]): number[][] {
+  let nodes = 1 + r.int(2);
+  const offsets: number[][] = [];
+  for (const extent of [...extents].reverse()) {
+    const o = [0];
+    for (let i = 0; i < nodes; i++) o.push(o[i]! + (r.int(7) === 0 ? 0 : r.int(2 * extent + 1)));
+    offsets.unshift(o);
+    nodes = o[nodes]!;
+  }
+  return offsets;
+}
+
+function densePaths(shape: readonly number[]): number[][] {
+  return shape.reduce<number[][]>((paths, extent) => paths.flatMap((path) => Array.from({ length: extent }, (_, i) => [...path, i])), [[]]);
+}
+
+function raggedPaths(offsets: readonly (readonly number[])[]): number[][] {
+  let paths = Array.from({ length: offsets.at(-1)!.length - 1 }, (_, i) => [i]);
+  for (const o of [...offsets].reverse())
+    paths = paths.flatMap((path, n) => Array.from({ length: o[n + 1]! - o[n]! }, (_, i) => [...path, i]));
+  return paths;
 }

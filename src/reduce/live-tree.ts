@@ -157,9 +157,9 @@ export class LiveTree {
       if (weights.form === "count") {
         w0 = n0;
         w1 = n1;
-      } else if (weights.form === "own") {
-        w1 = weights.values[child]!;
-        w0 = level === 0 ? weightBefore : w1;
+      } else if (weights.form !== "one") {
+        w1 = weightOf(weights, child, 0, 1); // a matrix of one row has one output
+        w0 = level === 0 && weights.form === "own" ? weightBefore : w1;
       }
       const kept0 = !skip || (x0 === x0 && n0 !== 0);
       const kept1 = !skip || (x1 === x1 && n1 !== 0);

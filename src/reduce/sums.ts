@@ -58,6 +58,19 @@ export class ExactSums {
     if (!addWord(this.#words, at, x)) this.#addLarge(group, x, 1);
   }
 
+  /** Adds values `from` to `to`, each to its group; none where that is negative. */
+  addAll(groups: Int32Array, values: ArrayLike<number>, from: number, to: number): void {
+    const words = this.#words;
+    for (let i = from; i < to; i++) {
+      const group = groups[i]!;
+      if (group < 0) continue;
+      const at = WORDS * group;
+      const x = values[i]!;
+      words[at + 3]! += 1;
+      if (!addWord(words, at, x)) this.#addLarge(group, x, 1);
+    }
+  }
+
   /** Takes x out of a group. */
   subtract(group: number, x: number): void {
     const at = WORDS * group;
@@ -69,6 +82,11 @@ export class ExactSums {
   addProduct(group: number, w: number, x: number): void {
     this.#words[WORDS * group + 3]! += 1;
     this.#addProduct(group, w, x, 1);
+  }
+
+  /** Adds products `from` to `to`, each to its group; none where that is negative. */
+  addAllProducts(groups: Int32Array, ws: ArrayLike<number>, xs: ArrayLike<number>, from: number, to: number): void {
+    for (let i = from; i < to; i++) if (groups[i]! >= 0) this.addProduct(groups[i]!, ws[i]!, xs[i]!);
   }
 
   /** Takes w·x out of a group. */

@@ -1,8 +1,10 @@
 /** Batches of frames, reduced to one value for each: in stretches of frames that lie side by side, on this thread or on all. */
 import { FourfoldError } from "../errors.ts";
-import type { Chain } from "../reduce/chain.ts";
+import { type Chain, chain, outputsOf } from "../reduce/chain.ts";
 import type { TypedData } from "../types.ts";
-import type { Batch, Segment } from "./intake.ts";
+import { type Batch, type Segment, segmentPart } from "./intake.ts";
+import type { StreamSetup } from "./options.ts";
+import type { ChainVersions } from "./versions.ts";
 
 /** What an engine does for streams of frames. */
 export interface FrameRunner {
@@ -24,6 +26,106 @@ export interface FrameValues {
   readonly bad: readonly BadFrame[];
 }
 
+/** Frames of a batch under the same weights, reduced or being so. */
+export interface Reduced {
+  readonly version: number;
+  readonly rows: number;
+  readonly values: FrameValues | Promise<FrameValues>;
+}
+
+/** Segments of one batch whose frames are under the same weights. */
+interface Weighed {
+  readonly chain: Chain;
+  readonly version: number;
+  readonly segments: Segment[];
+  rows: number;
+  bytes: number;
+}
+
+/** Reduces frames by the levels inside them, under the weights of their time or number. */
+export class FrameReducer {
+  readonly #setup: StreamSetup;
+  readonly #runner: FrameRunner;
+  readonly #versions: ChainVersions;
+  readonly #inner: WeakMap<Chain, Chain> = new WeakMap();
+  /** Frames that were reduced, or are being reduced. */
+  begun = 0;
+
+  constructor(setup: StreamSetup, runner: FrameRunner, versions: ChainVersions) {
+    this.#setup = setup;
+    this.#runner = runner;
+    this.#versions = versions;
+  }
+
+  /** Begins to reduce a batch; small ones are done when it returns. Nothing for records. */
+  reduce(batch: Batch): Reduced[] {
+    const { frame, rank, chain: whole } = this.#setup;
+    if (!frame || batch.rows === 0) return [];
+    const outputs = rank === whole.levels.length ? (outputsOf(whole) ?? 1) : 1;
+    return this.#weigh(batch).map((group) => ({
+      version: group.version,
+      rows: group.rows,
+      values: reduceFrames(this.#runner, this.#innerOf(group.chain), group, frame.values, outputs),
+    }));
+  }
+
+  /** A batch's segments, cut where the weights inside frames change. */
+  #weigh(batch: Batch): Weighed[] {
+    const groups: Weighed[] = [];
+    const add = (segment: Segment, start: number): void => {
+      const { chain: own, version } = this.#versions.at(start);
+      const last = groups.at(-1);
+      if (last?.chain === own) {
+        last.segments.push(segment);
+        last.rows += segment.rows;
+        last.bytes += segment.bytes;
+      } else groups.push({ chain: own, version, segments: [segment], rows: segment.rows, bytes: segment.bytes });
+    };
+    for (const segment of batch.segments) {
+      const { rows, times } = segment;
+      if (rows === 0) continue;
+      const first = this.begun;
+      this.begun += rows;
+      const startOf = (row: number): number => (times ? times[row]! : first + row);
+      if (this.#versions.isSettledAt(times ? leastOf(times) : first)) add(segment, startOf(0));
+      else for (let row = 0; row < rows; row++) add(segmentPart(segment, row, row + 1), startOf(row));
+    }
+    return groups;
+  }
+
+  /** The levels inside frames, as a chain of their own. */
+  #innerOf(whole: Chain): Chain {
+    const { rank } = this.#setup;
+    if (rank === whole.levels.length) return whole;
+    let inner = this.#inner.get(whole);
+    if (inner === undefined) {
+      inner = chain(Object.fromEntries(whole.levels.slice(0, rank).map(({ name, reduction }) => [name, reduction])));
+      this.#inner.set(whole, inner);
+    }
+    return inner;
+  }
+}
+
+function leastOf(numbers: ArrayLike<number>): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < numbers.length; i++) least = Math.min(least, numbers[i]!);
+  return least;
+}
+
+/** The values of the parts of a batch as one. */
+export function joinedValues(parts: readonly { readonly rows: number; readonly values: FrameValues }[]): FrameValues {
+  if (parts.length === 1) return parts[0]!.values;
+  const values = new Float64Array(parts.reduce((total, { rows }) => total + rows, 0));
+  const bad: BadFrame[] = [];
+  let row = 0;
+  for (const part of parts) {
+    values.set(part.values.values, row);
+    bad.push(...part.values.bad.map(({ row: own, error }) => ({ row: row + own, error })));
+    row += part.rows;
+  }
+  return { values, bad };
+}
+
 /** Bytes that are reduced on this thread: under 100 µs of work, which is what waking workers costs. */
 const INLINE_BYTES_MAX = 1 << 20;
 
@@ -35,7 +137,7 @@ interface Stretch {
 }
 
 /** Reduces a batch. Small ones are done when it returns; the others when the promise resolves. */
-export function reduceFrames(
+function reduceFrames(
   runner: FrameRunner,
   chain: Chain,
   batch: Pick<Batch, "segments" | "rows" | "bytes">,

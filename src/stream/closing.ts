@@ -25,6 +25,8 @@ interface Shape {
   readonly keys: readonly LevelKeys[];
   /** For each level, its nodes as the key space numbers them. */
   readonly places: readonly Int32Array[];
+  /** What the key space had respelt by then. */
+  readonly respelt: number;
 }
 
 /** Gives the weights that records brought for the children of a level, or undefined where they bring none for it. */
@@ -85,7 +87,7 @@ export class Closing {
 
   #shapeOf(store: NodeStore, chain: Chain): Shape {
     const last = this.#shape;
-    if (last !== undefined && isShapeOf(last, store)) return last;
+    if (last !== undefined && last.respelt === this.#space.respelt && isShapeOf(last, store)) return last;
     const order = this.#space.depth === 0 ? Int32Array.of(0) : this.#space.sorted(store.live());
     this.#shape = shapeOf(order, chain.levels, this.#keys, this.#space);
     return this.#shape;
@@ -152,7 +154,7 @@ function shapeOf(order: Int32Array, chain: readonly Level[], { names, depths }: 
     keys.push({ names: names.slice(0, depth), columns: columnsOf(inner, depth, space) });
   }
   const frames = depths.at(-1) === 0 ? [] : [inner.length];
-  return { order, tree: { form: "records", leaves: order.length, levels, frames }, keys, places };
+  return { order, tree: { form: "records", leaves: order.length, levels, frames }, keys, places, respelt: space.respelt };
 }
 
 function levelOf(name: string, offsets: Uint32Array, children: number): TreeLevel {

@@ -1,5 +1,6 @@
 /** Columns of a block, cut. */
 import { FourfoldError, show } from "../errors.ts";
+import type { Key } from "../reduce/key.ts";
 import type { Block, DictionaryColumn, StreamKeys } from "./types.ts";
 
 /** The columns of a block without its values. */
@@ -10,8 +11,13 @@ export function isDictionary(column: StreamKeys): column is DictionaryColumn {
   return "dictionary" in column;
 }
 
+/** Entry i of a column of keys. */
+export function keyAt(column: StreamKeys, i: number): Key {
+  return (isDictionary(column) ? column.dictionary[column.codes[i]!] : column[i]) ?? null;
+}
+
 /** How many entries a column of keys has. */
-export function lengthOf(column: StreamKeys): number {
+function lengthOf(column: StreamKeys): number {
   return isDictionary(column) ? column.codes.length : column.length;
 }
 

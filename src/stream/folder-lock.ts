@@ -145,10 +145,13 @@ async function ownerOfThis(): Promise<Owner> {
 
 const short = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8);
 
-/** Field 22 of /proc/PID/stat (proc(5)), after the name, which may hold blanks and parentheses; 0 where there is no such file. */
+/**
+ * Field 22 of /proc/PID/stat (proc(5)), after the name, which may hold blanks and parentheses; 0 where there is no such file, and NaN for a process
+ * that has ended and waits for its parent to notice.
+ */
 async function startOf(pid: string): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   if (text === undefined) return 0;
-  const started = text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
-  return Number(started ?? 0);
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? Number.NaN : Number(fields[19] ?? 0);
 }

@@ -148,7 +148,9 @@ export class Intake {
 
   /** Room for `rows` rows of so many bytes, made as the overflow policy says; less, or none, if they must wait. */
   #roomFor(rowBytes: number, rows: number): number {
-    const { queueRowsMax, queueBytesMax, overflow } = this.#limits;
+    const { overflow } = this.#limits;
+    // Frames are bounded by their store.
+    const { queueRowsMax, queueBytesMax } = this.#frames ? UNBOUNDED : this.#limits;
     const free = (): number =>
       Math.min(queueRowsMax - this.#rows, Math.max(Math.floor((queueBytesMax - this.#bytes) / rowBytes), this.#rows === 0 ? 1 : 0));
     if (free() > 0 && (overflow === "block" || free() >= rows)) return free();
@@ -308,6 +310,8 @@ const EMPTY = {
   bytes: 0,
   arrivedAt: 0,
 } as const;
+
+const UNBOUNDED = { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER };
 
 /** What timers can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

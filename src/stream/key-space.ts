@@ -28,6 +28,8 @@ type Refuse = (row: number, error: FourfoldError) => void;
 class Column {
   readonly name: string;
   readonly keys: Key[] = [];
+  /** Keys that are shown in another way than they were. */
+  respelt = 0;
   readonly #nullKeys: NullKeys;
   readonly #codes = new KeyMap();
   #dictionaries = new WeakMap<readonly Key[], Int32Array<ArrayBuffer>>();
@@ -66,7 +68,10 @@ class Column {
     const key = typeof shown === "bigint" ? plain(shown) : shown;
     const known = this.#codes.get(key);
     if (known !== undefined) {
-      if (typeof shown === "number" && typeof this.keys[known] === "bigint") this.keys[known] = shown;
+      if (typeof shown === "number" && typeof this.keys[known] === "bigint") {
+        this.keys[known] = shown;
+        this.respelt++;
+      }
       return known;
     }
     if (typeof key === "object" ? key !== null : !["string", "number", "bigint", "boolean"].includes(typeof key)) {
@@ -155,6 +160,9 @@ export class KeySpace {
   /** The second and later steps of paths. */
   #steps: readonly PairSet[] = [];
   #codes = new Int32Array(0);
+  /** All nodes in order of key, as far as they were known when one was asked for, and the place of each there. */
+  #inOrder = new Int32Array(0);
+  #rank = new Int32Array(0);
 
   constructor({ names, depths }: KeyLayout, nullKeys: NullKeys) {
     this.#names = names;
@@ -171,6 +179,11 @@ export class KeySpace {
   /** Nodes known, or keys of one column if they are more: what memory grows with. */
   get size(): number {
     return this.#columns.reduce((most, { keys }) => Math.max(most, keys.length), this.nodes);
+  }
+
+  /** Keys that are shown in another way than they were: as a number, where they had come as bigints. */
+  get respelt(): number {
+    return this.#columns.reduce((sum, { respelt }) => sum + respelt, 0);
   }
 
   /** Forgets all nodes but these. Gives the new number of each old node that stays. */
@@ -271,11 +284,26 @@ export class KeySpace {
 
   /** The nodes in order of key. */
   sorted(nodes: Int32Array): Int32Array {
+    const isNew = nodes.some((node) => node >= this.#rank.length);
+    // Ranking all nodes costs some sorts of these, and serves windows to come.
+    if (isNew && this.nodes > 4 * nodes.length) return this.#sort(nodes);
+    if (isNew) {
+      this.#inOrder = this.#sort(Int32Array.from({ length: this.nodes }, (_, node) => node));
+      this.#rank = new Int32Array(this.nodes);
+      for (const [place, node] of this.#inOrder.entries()) this.#rank[node] = place;
+    }
+    const [order, rank] = [this.#inOrder, this.#rank];
+    return nodes
+      .map((node) => rank[node]!)
+      .sort()
+      .map((place) => order[place]!);
+  }
+
+  #sort(nodes: Int32Array): Int32Array<ArrayBuffer> {
     const n = nodes.length;
     let order = Uint32Array.from({ length: n }, (_, i) => i);
     const places = Int32Array.from(nodes);
     // Stable sorts, the innermost column first.
-    const sorts: Int32Array[] = [];
     for (let column = this.depth - 1; column >= 0; column--) {
       const codes = new Int32Array(n);
       const steps = column > 0 ? this.#steps[column - 1]! : undefined;
@@ -283,9 +311,9 @@ export class KeySpace {
         codes[i] = steps ? steps.second(places[i]!) : places[i]!;
         if (steps) places[i] = steps.first(places[i]!);
       }
-      sorts.push(this.#ranks(this.#columns[column]!, codes));
+      const ranks = this.#ranks(this.#columns[column]!, codes);
+      order = order.sort((a, b) => ranks[a]! - ranks[b]!);
     }
-    for (const ranks of sorts) order = order.sort((a, b) => ranks[a]! - ranks[b]!);
     return Int32Array.from(order, (i) => nodes[i]!);
   }
 
@@ -304,6 +332,8 @@ export class KeySpace {
   #clear(): void {
     this.#columns = this.#names.map((name) => new Column(name, this.#nullKeys));
     this.#steps = Array.from({ length: Math.max(0, this.depth - 1) }, () => new PairSet());
+    this.#inOrder = new Int32Array(0);
+    this.#rank = new Int32Array(0);
   }
 
   #step(steps: PairSet | undefined, codes: Int32Array, into: Int32Array, rows: number): void {

@@ -4,6 +4,7 @@ import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import type { NodeStates } from "../reduce/states.ts";
 import { SumStates } from "../reduce/states.ts";
 import { IntSet } from "./int-tables.ts";
+import { SKIPPED } from "./key-space.ts";
 
 /** How many nodes all stores of a stream hold, and may. */
 export interface NodeBudget {
@@ -18,6 +19,8 @@ export interface StoreRules {
   /** Whether records with the value NaN have no effect. */
   readonly skip: boolean;
   readonly budget: NodeBudget;
+  /** Room for the places of rows, which all stores share. */
+  places: Int32Array;
 }
 
 /** See the head of this file. */
@@ -74,16 +77,19 @@ export class NodeStore {
   /** Adds rows `from` to `to`, less those whose node is negative. */
   add(nodes: Int32Array, values: ArrayLike<number>, weights: ArrayLike<number> | undefined, from: number, to: number): void {
     const { skip } = this.#rules;
-    const { states } = this;
+    if (this.#rules.places.length < to) this.#rules.places = new Int32Array(nodes.length);
+    const { places } = this.#rules;
     for (let row = from; row < to; row++) {
       const node = nodes[row]!;
+      places[row] = node;
       if (node < 0) continue;
       const place = this.#place(node);
       if (this.#records[place]!++ === 0) this.#live++;
       this.#all++;
       const x = values[row]!;
-      if (!skip || x === x) states.add(place, x, weights === undefined ? 1 : weights[row]!);
+      places[row] = skip && x !== x ? SKIPPED : place;
     }
+    this.states.addAll(places, values, weights, from, to);
   }
 
   /** Adds all that another store holds. */

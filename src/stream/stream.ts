@@ -3,22 +3,22 @@
  * order. One thread of control: a batch's results are with the consumer, and its rows in the windows, before a checkpoint says so.
  */
 import { aborted, badOption, checkNames, FourfoldError, throwIfAborted } from "../errors.ts";
-import { type Chain, chain as makeChain, outputsOf } from "../reduce/chain.ts";
+import { type Chain, outputsOf } from "../reduce/chain.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
-import { type BadFrame, type FrameRunner, type FrameValues, reduceFrames } from "./batches.ts";
-import { CheckpointStore } from "./checkpoints.ts";
-import { cutColumns, isDictionary } from "./columns.ts";
-import { type Content, type Counts, identityOf, readContent, writeContent } from "./content.ts";
+import { FrameReducer, type FrameRunner, type FrameValues, joinedValues, type Reduced } from "./batches.ts";
+import { cutColumns, keyAt } from "./columns.ts";
+import { type Content, type Counts, identityOf } from "./content.ts";
+import { Feeds } from "./feeds.ts";
 import { FrameStore } from "./frames.ts";
-import { type Batch, Intake, type Segment, segmentPart } from "./intake.ts";
+import { type Batch, Intake, type Segment } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
-import { Positions } from "./positions.ts";
+import { Recovery } from "./recovery.ts";
 import { FrameResult, PaneResult } from "./result.ts";
 import type { FrameRing } from "./ring.ts";
 import { sinkContextOf } from "./sink-context.ts";
-import { CHANNELS, Latencies, type SourceStats, type StreamStats } from "./stats.ts";
-import type { Block, LateRow, ReadContext, Reader, Rejected, Sink, SinkPosition, StreamResult } from "./types.ts";
+import { CHANNELS, Latencies, type StreamStats } from "./stats.ts";
+import type { LateRow, Reader, Rejected, Sink, StreamResult } from "./types.ts";
 import { ChainVersions } from "./versions.ts";
 import { Windows } from "./windows.ts";
 
@@ -37,30 +37,24 @@ export interface StreamEngine {
   now(): number;
 }
 
-/** Segments of one batch whose frames are under the same weights. */
-interface Weighed {
-  readonly chain: Chain;
-  readonly version: number;
-  readonly segments: Segment[];
-  rows: number;
-  bytes: number;
-}
-
 /** A batch under way. */
 interface Running {
   readonly batch: Batch;
   readonly startedAt: number;
-  /** By version of the weights inside frames: one after the other. */
-  readonly reduced: readonly { readonly version: number; readonly rows: number; readonly values: FrameValues | Promise<FrameValues> }[];
+  readonly reduced: readonly Reduced[];
 }
 
-/** Bytes of a checkpoint. */
-const CHECKPOINT_BYTES_MAX = 1 << 30;
+/** Frames of a batch under the same weights, reduced. */
+interface Part {
+  readonly version: number;
+  readonly rows: number;
+  readonly values: FrameValues;
+}
 
 /** Milliseconds of work without a turn of the event loop. */
 const TURN_MS_MAX = 4;
 
-/** Buffers of frames, as a multiple of batches under way: one is filled meanwhile, and one is to spare where the oldest rows are dropped. */
+/** Buffers of frames beside those of batches under way: one is filled meanwhile, and one is to spare where the oldest rows are dropped. */
 const SPARE_BUFFERS = 2;
 
 /**
@@ -70,90 +64,50 @@ const SPARE_BUFFERS = 2;
 export class Stream implements AsyncIterable<StreamResult> {
   readonly #setup: StreamSetup;
   readonly #engine: StreamEngine;
-  readonly #readers: readonly Reader[];
-  readonly #ring: FrameRing | undefined;
+  readonly #feeds: Feeds;
   readonly #intake: Intake;
-  readonly #memory: { free(): void }[] = [];
+  readonly #frames: FrameReducer;
   readonly #windows: Windows | undefined;
   readonly #versions: ChainVersions;
-  readonly #inner: Map<Chain, Chain> = new Map();
-  readonly #positions: Positions;
-  readonly #rows: number[];
-  readonly #ended: boolean[];
+  readonly #recovery: Recovery;
   readonly #latencies: Latencies = new Latencies();
+  readonly #memory: { readonly data: TypedData; free(): void }[] = [];
   /** Batches under way, the oldest first. */
   readonly #running: Running[] = [];
   readonly #stop: AbortController = new AbortController();
   readonly #counts: Counts = { rowsIn: 0, resultsOut: 0, late: 0, dropped: 0, rejected: 0, frames: 0 };
-  /** Frames that were reduced, or are being reduced. */
-  #framesBegun = 0;
   #batches = 0;
   #batchRows = 0;
-  #checkpoints = 0;
-  #checkpointAt: number | undefined;
+  /** Rows that the queue had dropped when `#counts.dropped` was last brought up to date. */
   #droppedBefore = 0;
-  /** True if something happened since the last checkpoint. */
-  #changed = false;
   #begun = false;
   #failure: { readonly error: unknown } | undefined;
 
   /** @internal */
   constructor(setup: StreamSetup, sources: readonly Reader[] | FrameRing, engine: StreamEngine) {
-    const { frame, batchesMax, rowsMax, queueRowsMax, queueBytesMax, overflow, chain } = setup;
     this.#setup = setup;
     this.#engine = engine;
-    this.#versions = new ChainVersions(chain);
-    const isRing = "kind" in sources;
-    this.#ring = isRing ? sources : undefined;
-    this.#readers = isRing ? [] : sources;
-    const names = this.#names;
-    if (new Set(names).size < names.length)
-      throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the sources are called ${names.map((name) => `"${name}"`).join(", ")}`, {
-        given: names,
-        fix: "Give each source a name of its own",
-      });
-    this.#positions = new Positions(names.length);
-    this.#rows = names.map(() => 0);
-    this.#ended = names.map(() => false);
-    let store: FrameStore | undefined = this.#ring?.store;
-    if (frame && !store) {
-      const buffers = Array.from({ length: batchesMax + SPARE_BUFFERS }, () => engine.allocate(rowsMax * frame.values));
-      this.#memory.push(...buffers);
-      store = new FrameStore(
-        buffers.map(({ data }) => data),
-        frame.values,
-        frame.dtype,
-      );
-    }
-    const limits = store
-      ? { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER, overflow }
-      : { queueRowsMax, queueBytesMax, overflow };
-    this.#intake = new Intake(limits, store);
-    const { outer, keys, policy, windowing, kept, rank } = setup;
-    this.#windows =
-      outer &&
-      new Windows({
-        chain: outer,
-        keys,
-        policy,
-        windowing,
-        kept,
-        sources: names.length,
-        chainAt: (start) => {
-          const { chain: whole, version } = this.#versions.at(start);
-          return { chain: outerPart(whole, rank), version };
-        },
-      });
+    this.#feeds = new Feeds(setup, sources, {
+      rejected: (rejected) => this.#reject(rejected),
+      failed: (error) => this.#fail(error),
+      now: () => engine.now(),
+    });
+    this.#versions = new ChainVersions(setup.chain);
+    this.#frames = new FrameReducer(setup, engine.runner, this.#versions);
+    this.#recovery = new Recovery(setup.checkpoint, () => engine.now());
+    this.#intake = new Intake(setup, "kind" in sources ? sources.store : this.#frameStore());
+    this.#windows = this.#makeWindows();
   }
 
   /** Counts since the stream began. */
   get stats(): StreamStats {
     const { rowsIn, resultsOut, late, rejected } = this.#counts;
+    const windows = this.#windows;
     return {
       rowsIn,
       resultsOut,
       late,
-      dropped: this.#counts.dropped + this.#intake.dropped - this.#droppedBefore,
+      dropped: this.#dropped,
       rejected,
       queueRows: this.#intake.rows,
       queueBytes: this.#intake.bytes,
@@ -161,15 +115,12 @@ export class Stream implements AsyncIterable<StreamResult> {
       batchRows: this.#batchRows,
       batchRowsMax: this.#engine.batching.rows,
       latencyMs: this.#latencies.percentiles,
-      watermark: this.#windows?.watermark ?? Number.NEGATIVE_INFINITY,
-      openWindows: this.#windows?.openWindows ?? 0,
-      openNodes: this.#windows?.openNodes ?? 0,
+      watermark: windows?.watermark ?? Number.NEGATIVE_INFINITY,
+      openWindows: windows?.openWindows ?? 0,
+      openNodes: windows?.openNodes ?? 0,
       weightsVersion: this.#versions.version,
-      checkpoints: this.#checkpoints,
-      checkpointAt: this.#checkpointAt,
-      sources: this.#names.map(
-        (name, i): SourceStats => ({ name, rowsIn: this.#rows[i]!, offset: this.#positions.of(i).offset, ended: this.#ended[i]! }),
-      ),
+      ...this.#recovery.stats,
+      sources: this.#feeds.stats,
     };
   }
 
@@ -186,21 +137,21 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { from } = options;
     if (from !== undefined && typeof from !== "number") throw badOption("from", from, "a number: a time in milliseconds, or of a frame");
     const { chain, rank, childWeights } = this.#setup;
-    const index = chain.levels.findIndex(({ name }) => name === level);
-    if (index === rank && this.#windows)
-      throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level}": its weights come with the ${rank === 0 ? "records" : "frames"}`, {
-        given: level,
-        fix: "Send other weights with them, or change the weights of a level above",
-        at: { level },
-      });
+    const refuse = (why: string, fix: string): FourfoldError =>
+      new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level}": ${why}`, { given: level, fix, at: { level } });
+    if (this.#windows && chain.levels[rank]?.name === level)
+      throw refuse(
+        `its weights come with the ${rank === 0 ? "records" : "frames"}`,
+        "Send other weights with them, or change the weights of a level above",
+      );
     if (childWeights.includes(level))
-      throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level}": its weights come with the records (option childWeights)`, {
-        given: level,
-        fix: "Leave the level out of childWeights, or send other weights with the records",
-        at: { level },
-      });
-    this.#changed = true;
-    return this.#versions.set(level, weights, from);
+      throw refuse(
+        "its weights come with the records (option childWeights)",
+        "Leave the level out of childWeights, or send other weights with the records",
+      );
+    const version = this.#versions.set(level, weights, from);
+    this.#recovery.note();
+    return version;
   }
 
   /**
@@ -234,8 +185,25 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#wake();
   }
 
-  get #names(): readonly string[] {
-    return this.#ring ? ["ring"] : this.#readers.map(({ name }) => name);
+  #frameStore(): FrameStore | undefined {
+    const { frame, batchesMax, rowsMax } = this.#setup;
+    if (!frame) return undefined;
+    this.#memory.push(...Array.from({ length: batchesMax + SPARE_BUFFERS }, () => this.#engine.allocate(rowsMax * frame.values)));
+    return new FrameStore(
+      this.#memory.map(({ data }) => data),
+      frame.values,
+      frame.dtype,
+    );
+  }
+
+  #makeWindows(): Windows | undefined {
+    const { outer, keys, policy, windowing, kept, rank } = this.#setup;
+    if (!outer) return undefined;
+    const chainAt = (start: number): { chain: Chain; version: number } => {
+      const { chain, version } = this.#versions.at(start);
+      return { chain: outerPart(chain, rank), version };
+    };
+    return new Windows({ chain: outer, keys, policy, windowing, kept, sources: this.#feeds.names.length, chainAt });
   }
 
   /** The loop. What it yields has left the stream when it is asked for more. */
@@ -245,41 +213,32 @@ export class Stream implements AsyncIterable<StreamResult> {
         fix: "Make another with engine.stream()",
       });
     this.#begun = true;
-    const { signal, checkpoint } = this.#setup;
+    const { signal } = this.#setup;
     throwIfAborted(signal);
-    const onAbort = (): void => {
-      this.#failure ??= { error: aborted(signal!) };
-      this.close();
-    };
+    const onAbort = (): void => this.#fail(aborted(signal!));
     signal?.addEventListener("abort", onAbort, { once: true });
-    let store: CheckpointStore | undefined;
-    const pumps: Promise<void>[] = [];
     try {
-      store = checkpoint && (await CheckpointStore.open(checkpoint.dir, { bytesMax: CHECKPOINT_BYTES_MAX, onDamaged: this.#warn }));
-      const position = store && (await this.#restore(store));
+      const position = await this.#recovery.restore(this.#content);
+      this.#frames.begun = this.#counts.frames;
       opened();
       await sink?.open?.(position, sinkContextOf(this.#setup));
-      if (store) await this.#save(store, sink); // a crash before the next checkpoint must not leave what the sink was given meanwhile
-      this.#begin(pumps);
-      let dueAt = this.#engine.now() + (checkpoint?.everyMs ?? Number.POSITIVE_INFINITY);
-      const checkpointDue = (): number => (this.#changed ? dueAt : Number.POSITIVE_INFINITY);
-      for await (const results of this.#results(checkpointDue)) {
+      // A crash before the next checkpoint must not leave in the sink what it is given until then.
+      if (sink) await this.#recovery.save(this.#content, sink, this, true);
+      this.#feeds.begin(this.#intake, this.#stop.signal);
+      for await (const results of this.#results()) {
         if (results.length > 0) yield this.#given(results);
-        if (!store || this.#engine.now() < checkpointDue()) continue;
-        await this.#save(store, sink);
-        dueAt = this.#engine.now() + checkpoint!.everyMs;
+        await this.#recovery.save(this.#content, sink, this);
       }
       this.#throwFailure();
-      if (store && !this.#stop.signal.aborted) await this.#save(store, sink);
-      else await sink?.flush?.();
+      if (this.#stop.signal.aborted || !this.#setup.checkpoint) await sink?.flush?.();
+      else await this.#recovery.save(this.#content, sink, this, true);
     } finally {
       signal?.removeEventListener("abort", onAbort);
       this.close();
-      await Promise.all(pumps);
+      await this.#feeds.settled();
       await Promise.allSettled(this.#running.flatMap(({ reduced }) => reduced.map(({ values }) => values)));
-      this.#ring?.detach();
       for (const { free } of this.#memory) free();
-      await store?.close();
+      await this.#recovery.close();
     }
   }
 
@@ -290,7 +249,7 @@ export class Stream implements AsyncIterable<StreamResult> {
   }
 
   /** Results, batch by batch; an empty list when a checkpoint is due and there are none. */
-  async *#results(checkpointDue: () => number): AsyncGenerator<readonly StreamResult[], void, undefined> {
+  async *#results(): AsyncGenerator<readonly StreamResult[], void, undefined> {
     const { batchesMax } = this.#setup;
     const running = this.#running;
     for (let turn = this.#engine.now(); ; ) {
@@ -301,11 +260,8 @@ export class Stream implements AsyncIterable<StreamResult> {
         await new Promise((resolve) => setImmediate(resolve));
         turn = this.#engine.now();
       }
-      while (running.length < batchesMax) {
-        const batch = this.#take();
-        if (!batch) break;
-        running.push(this.#start(batch));
-      }
+      for (let batch = this.#take(); batch; batch = running.length < batchesMax ? this.#take() : undefined)
+        running.push({ batch, startedAt: this.#engine.now(), reduced: this.#frames.reduce(batch) });
       const [next] = running;
       if (next) {
         const results = await this.#finish(next);
@@ -316,22 +272,20 @@ export class Stream implements AsyncIterable<StreamResult> {
       const now = this.#engine.now();
       this.#windows?.progress(now);
       const fired = this.#fired();
-      if (fired.length > 0 || now >= checkpointDue()) {
-        this.#changed ||= fired.length > 0;
+      if (fired.length > 0 || now >= this.#recovery.dueAt) {
         yield fired;
         continue;
       }
-      if (this.#ended.every(Boolean) && this.#intake.isEmpty) return;
-      await this.#intake.arrival(
-        Math.min(this.#dueIn(now), (this.#windows?.nextAt() ?? Number.POSITIVE_INFINITY) - now, checkpointDue() - now),
-      );
+      if (this.#feeds.allEnded && this.#intake.isEmpty) return;
+      const timer = (this.#windows?.nextAt() ?? Number.POSITIVE_INFINITY) - now;
+      await this.#intake.arrival(Math.min(this.#dueIn(now), timer, this.#recovery.dueAt - now));
+      turn = this.#engine.now();
     }
   }
 
   #dueIn(now: number): number {
     const { rows, bytes, since, hasEnds } = this.#intake;
-    if (hasEnds) return 0;
-    return this.#engine.batching.dueIn({ rows, bytes, since }, now, !this.#ended.every(Boolean));
+    return hasEnds ? 0 : this.#engine.batching.dueIn({ rows, bytes, since }, now, !this.#feeds.allEnded);
   }
 
   #take(): Batch | undefined {
@@ -339,153 +293,82 @@ export class Stream implements AsyncIterable<StreamResult> {
     return this.#intake.take(this.#engine.batching.rows, this.#setup.bytesMax);
   }
 
-  /** Begins to reduce a batch of frames; records go to the windows as they are. */
-  #start(batch: Batch): Running {
-    const startedAt = this.#engine.now();
-    const { frame, rank, chain } = this.#setup;
-    if (!frame || batch.rows === 0) return { batch, startedAt, reduced: [] };
-    const outputs = rank === chain.levels.length ? (outputsOf(chain) ?? 1) : 1;
-    const reduced = this.#sameWeights(batch).map(({ chain: whole, version, segments, rows, bytes }) => ({
-      version,
-      rows,
-      values: reduceFrames(this.#engine.runner, this.#innerOf(whole), { segments, rows, bytes }, frame.values, outputs),
-    }));
-    return { batch, startedAt, reduced };
-  }
-
-  /** A batch's segments, cut where the weights inside frames change. */
-  #sameWeights(batch: Batch): Weighed[] {
-    const groups: Weighed[] = [];
-    const add = (segment: Segment, start: number): void => {
-      const { chain, version } = this.#versions.at(start);
-      const last = groups.at(-1);
-      if (last?.chain === chain) {
-        last.segments.push(segment);
-        last.rows += segment.rows;
-        last.bytes += segment.bytes;
-      } else groups.push({ chain, version, segments: [segment], rows: segment.rows, bytes: segment.bytes });
-    };
-    for (const segment of batch.segments) {
-      const { rows, times } = segment;
-      if (rows === 0) continue;
-      const first = this.#framesBegun;
-      this.#framesBegun += rows;
-      const startOf = (row: number): number => (times ? times[row]! : first + row);
-      if (this.#versions.isSettledAt(times ? leastOf(times) : first)) add(segment, startOf(0));
-      else for (let row = 0; row < rows; row++) add(segmentPart(segment, row, row + 1), startOf(row));
-    }
-    return groups;
-  }
-
-  /** The levels inside frames. */
-  #innerOf(whole: Chain): Chain {
-    const { rank, chain } = this.#setup;
-    if (rank === chain.levels.length) return whole;
-    let inner = this.#inner.get(whole);
-    if (inner === undefined) {
-      inner = makeChain(Object.fromEntries(whole.levels.slice(0, rank).map(({ name, reduction }) => [name, reduction])));
-      this.#inner.set(whole, inner);
-    }
-    return inner;
-  }
-
   /** Ends a batch: its rows go into the windows, or each frame has its result. */
   async #finish({ batch, startedAt, reduced }: Running): Promise<readonly StreamResult[]> {
-    const parts: { version: number; rows: number; values: FrameValues }[] = [];
+    const parts: Part[] = [];
     // A batch that is done already costs no turn of the event loop.
     for (const { version, rows, values } of reduced)
       parts.push({ version, rows, values: values instanceof Promise ? await values : values });
-    const now = this.#engine.now();
-    const results = this.#windows ? this.#addToWindows(batch, parts, now) : this.#frameResults(batch, parts);
+    const results = this.#windows ? this.#addToWindows(this.#windows, batch, parts) : this.#frameResults(batch, parts);
     if (this.#setup.frame) this.#counts.frames += batch.rows;
-    for (const { source, rows, next } of batch.passed) this.#positions.passed(source, rows, next);
-    for (const { source, rows, next } of batch.segments) {
-      this.#positions.reduced(source, rows, next);
-      this.#counts.rowsIn += rows;
-      this.#rows[source]! += rows;
-    }
-    this.#changed = true;
+    this.#counts.rowsIn += batch.rows;
+    this.#feeds.passed(batch);
+    this.#recovery.note();
     this.#intake.done(batch);
     this.#measure(batch, startedAt);
     return results;
   }
 
-  #addToWindows(batch: Batch, parts: readonly { rows: number; values: FrameValues }[], now: number): readonly StreamResult[] {
-    const windows = this.#windows!;
-    const { values, bad } = joinedParts(parts);
-    let row = 0;
+  #addToWindows(windows: Windows, batch: Batch, parts: readonly Part[]): readonly StreamResult[] {
+    const now = this.#engine.now();
+    const { values, bad } = joinedValues(parts);
+    let first = 0;
     for (const segment of batch.segments) {
       const { source, rows, data, ends } = segment;
-      if (ends) {
-        windows.endOf(source);
-        continue;
-      }
+      if (ends) windows.endOf(source);
       if (rows === 0) continue;
-      const own = data ?? values.subarray(row, row + rows);
-      const badHere = new Map(bad.filter((one) => one.row >= row && one.row < row + rows).map((one) => [one.row - row, one.error]));
-      if (badHere.size === 0) this.#addRows(segment, own, 0, rows, now);
-      else
-        for (let i = 0; i < rows; i++) {
-          const error = badHere.get(i);
-          if (error) this.#rejectRow(segment, i, error);
-          else this.#addRows(segment, own.subarray(i, i + 1), i, i + 1, now);
-        }
-      row += rows;
+      const own = data ?? values.subarray(first, first + rows);
+      let from = 0;
+      for (const { row, error } of bad) {
+        if (row < first || row >= first + rows) continue;
+        this.#addRows(windows, segment, own, from, row - first, now);
+        this.#rejectRow(segment, row - first, error);
+        from = row - first + 1;
+      }
+      this.#addRows(windows, segment, own, from, rows, now);
+      first += rows;
     }
     windows.progress(now);
     return this.#fired();
   }
 
-  #addRows(segment: Segment, values: TypedData, from: number, to: number, now: number): void {
-    const windows = this.#windows!;
+  #addRows(windows: Windows, segment: Segment, all: TypedData, from: number, to: number, now: number): void {
+    if (from === to) return;
     const { watermark } = windows;
     const columns = cutColumns(segment, from, to);
+    const values = all.subarray(from, to);
     for (const { row, why } of windows.add(segment.source, { ...columns, rows: to - from, values }, now)) {
-      if (why !== "late") {
-        this.#rejectRow(segment, from + row, why);
-        continue;
-      }
-      this.#counts.late++;
-      const { onLate } = this.#setup;
-      if (!onLate && !CHANNELS.late.hasSubscribers) continue;
-      const late: LateRow = {
-        source: this.#names[segment.source]!,
-        path: columns.keys.map((column) => (isDictionary(column) ? column.dictionary[column.codes[row]!]! : (column[row] ?? null))),
-        time: columns.times![row]!,
-        value: values[row]!,
-        weight: columns.weights?.[row],
-        watermark,
-      };
-      CHANNELS.late.publish({ stream: this, late });
-      onLate?.(late);
+      if (why === "late") this.#late(segment, from + row, values[row]!, watermark);
+      else this.#rejectRow(segment, from + row, why);
     }
   }
 
-  #frameResults(batch: Batch, parts: readonly { version: number; rows: number; values: FrameValues }[]): readonly StreamResult[] {
+  #late({ source, keys, times, weights }: Segment, row: number, value: number, watermark: number): void {
+    this.#counts.late++;
+    const { onLate } = this.#setup;
+    if (!onLate && !CHANNELS.late.hasSubscribers) return;
+    const path = keys.map((column) => keyAt(column, row));
+    const late: LateRow = { source: this.#feeds.names[source]!, path, time: times![row]!, value, weight: weights?.[row], watermark };
+    CHANNELS.late.publish({ stream: this, late });
+    onLate?.(late);
+  }
+
+  #frameResults({ segments }: Batch, parts: readonly Part[]): readonly StreamResult[] {
     const { chain, frame } = this.#setup;
     const outputs = outputsOf(chain);
-    const results: StreamResult[] = [];
     const n = outputs ?? 1;
     const shape = outputs === undefined ? [] : [outputs];
-    const segments = batch.segments.flatMap((segment) => Array.from({ length: segment.rows }, (_, row) => ({ segment, row })));
+    const results: StreamResult[] = [];
     let first = 0;
     for (const { version, rows, values } of parts) {
-      const bad = new Map(values.bad.map((one) => [one.row, one.error]));
+      const bad = new Map(values.bad.map(({ row, error }) => [row, error]));
       for (let row = 0; row < rows; row++) {
         const error = bad.get(row);
-        if (error) {
-          const { segment, row: own } = segments[first + row]!;
-          this.#rejectRow(segment, own, error);
-        } else
-          results.push(
-            new FrameResult(
-              this.#counts.frames + first + row,
-              values.values.subarray(row * n, (row + 1) * n),
-              shape,
-              frame!.values,
-              version,
-            ),
-          );
+        if (error) this.#rejectRow(...placeOf(segments, first + row), error);
+        else {
+          const own = values.values.subarray(row * n, (row + 1) * n);
+          results.push(new FrameResult(this.#counts.frames + first + row, own, shape, frame!.values, version));
+        }
       }
       first += rows;
     }
@@ -493,12 +376,10 @@ export class Stream implements AsyncIterable<StreamResult> {
   }
 
   #fired(): readonly StreamResult[] {
+    const fired = this.#windows?.take() ?? [];
+    if (fired.length > 0) this.#recovery.note();
     const { policy, rank } = this.#setup;
-    return (
-      this.#windows
-        ?.take()
-        .map((fired) => new PaneResult(fired, { chain: outerPart(this.#versions.at(fired.pane.start).chain, rank), policy })) ?? []
-    );
+    return fired.map((one) => new PaneResult(one, { chain: outerPart(this.#versions.at(one.pane.start).chain, rank), policy }));
   }
 
   #measure(batch: Batch, startedAt: number): void {
@@ -514,72 +395,23 @@ export class Stream implements AsyncIterable<StreamResult> {
   }
 
   #rejectRow({ source, keys }: Segment, row: number, error: FourfoldError): void {
-    const name = this.#names[source]!;
-    const path = keys.map((column) => (isDictionary(column) ? column.dictionary[column.codes[row]!] : column[row]));
-    const { offset, rows } = this.#positions.of(source);
-    this.#reject({
-      source: name,
-      from: offset,
-      to: offset,
-      line: undefined,
-      error,
-      text: keys.length > 0 ? `row ${rows + row}, keys ${path.join("/")}` : undefined,
-    });
+    const path = keys.map((column) => keyAt(column, row));
+    const { offset } = this.#feeds.positions.of(source);
+    const text = path.length > 0 ? `keys ${path.join("/")}` : undefined;
+    this.#reject({ source: this.#feeds.names[source]!, from: offset, to: offset, line: undefined, error, text });
   }
 
   #reject(rejected: Rejected): void {
     this.#counts.rejected++;
+    this.#recovery.note();
     if (CHANNELS.rejected.hasSubscribers) CHANNELS.rejected.publish({ stream: this, rejected });
     this.#setup.onRejected?.(rejected);
     if (this.#setup.stopOnError) throw rejected.error;
   }
 
-  /** Starts the sources where the checkpoint, or nothing, left them. */
-  #begin(pumps: Promise<void>[]): void {
-    if (this.#ring) {
-      this.#ring.attach(
-        this.#intake,
-        () => this.#engine.now(),
-        () => this.#ends(0),
-      );
-      return;
-    }
-    for (const [index, reader] of this.#readers.entries()) pumps.push(this.#pump(index, reader));
-  }
-
-  async #pump(index: number, reader: Reader): Promise<void> {
-    const { keys, frame, timed, weighted, childWeights, rowsMax } = this.#setup;
-    const { signal } = this.#stop;
-    const context: ReadContext = {
-      keys: keys.names,
-      frameValues: frame?.values,
-      timed,
-      weighted,
-      childWeights,
-      rowsMax,
-      signal,
-    };
-    const { offset, rows } = this.#positions.of(index);
-    let skip = rows;
-    try {
-      for await (const { block, rejected, next } of reader.read(offset, context)) {
-        if (signal.aborted) break;
-        for (const one of rejected) this.#reject(one);
-        const rest = block && skip > 0 ? without(block, skip, frame?.values ?? 1) : block;
-        if (block) skip -= block.rows - (rest?.rows ?? 0);
-        if (rest) await this.#intake.put(index, rest, next, this.#engine.now(), signal);
-        else this.#intake.note(index, next);
-      }
-      this.#ends(index);
-    } catch (error) {
-      this.#failure ??= { error };
-      this.#wake();
-    }
-  }
-
-  #ends(source: number): void {
-    this.#ended[source] = true;
-    this.#intake.end(source);
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#wake();
   }
 
   #wake(): void {
@@ -591,45 +423,23 @@ export class Stream implements AsyncIterable<StreamResult> {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** A checkpoint that is not whole is not the end: the one before it is. */
-  readonly #warn = (error: FourfoldError): void => process.emitWarning(error);
+  get #dropped(): number {
+    return this.#counts.dropped + this.#intake.dropped - this.#droppedBefore;
+  }
 
+  /** What a checkpoint keeps of this stream. */
   get #content(): Content {
+    this.#counts.dropped = this.#dropped;
+    this.#droppedBefore = this.#intake.dropped;
+    const { names, positions } = this.#feeds;
     return {
-      identity: identityOf(this.#setup, this.#names),
-      positions: this.#positions,
+      identity: identityOf(this.#setup, names),
+      positions,
       versions: this.#versions,
       windows: this.#windows,
       counts: this.#counts,
     };
   }
-
-  async #restore(store: CheckpointStore): Promise<SinkPosition | undefined> {
-    const bytes = await store.latest();
-    const position = bytes && readContent(bytes, this.#content, this.#setup.checkpoint!.dir);
-    this.#framesBegun = this.#counts.frames;
-    return position;
-  }
-
-  async #save(store: CheckpointStore, sink: Sink | undefined): Promise<void> {
-    const started = this.#engine.now();
-    this.#changed = false;
-    const position = await sink?.flush?.();
-    this.#counts.dropped += this.#intake.dropped - this.#droppedBefore;
-    this.#droppedBefore = this.#intake.dropped;
-    const bytes = writeContent(this.#content, position);
-    await store.write(bytes);
-    this.#checkpoints++;
-    this.#checkpointAt = this.#engine.now();
-    if (CHANNELS.checkpoint.hasSubscribers)
-      CHANNELS.checkpoint.publish({ stream: this, bytes: bytes.length, ms: this.#checkpointAt - started });
-  }
-}
-
-function leastOf(numbers: ArrayLike<number>): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < numbers.length; i++) least = Math.min(least, numbers[i]!);
-  return least;
 }
 
 async function each(results: readonly StreamResult[], take: (result: StreamResult) => void | Promise<void>): Promise<void> {
@@ -649,21 +459,12 @@ function outerPart(whole: Chain, rank: number): Chain {
   return outer;
 }
 
-function joinedParts(parts: readonly { rows: number; values: FrameValues }[]): FrameValues {
-  if (parts.length === 1) return parts[0]!.values;
-  const values = new Float64Array(parts.reduce((total, { rows }) => total + rows, 0));
-  const bad: BadFrame[] = [];
-  let row = 0;
-  for (const part of parts) {
-    values.set(part.values.values, row);
-    bad.push(...part.values.bad.map(({ row: own, error }) => ({ row: row + own, error })));
-    row += part.rows;
+/** The segment that holds a row of a batch, and its place there. */
+function placeOf(segments: readonly Segment[], row: number): [Segment, number] {
+  let left = row;
+  for (const segment of segments) {
+    if (left < segment.rows) return [segment, left];
+    left -= segment.rows;
   }
-  return { values, bad };
-}
-
-/** A block without its first rows; undefined if none is left. */
-function without(block: Block, rows: number, size: number): Block | undefined {
-  if (rows >= block.rows) return undefined;
-  return { ...block, ...cutColumns(block, rows, block.rows), rows: block.rows - rows, data: block.data.subarray(rows * size) };
+  throw new RangeError(`row ${row} is in no segment`);
 }

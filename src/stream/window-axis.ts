@@ -4,7 +4,10 @@
  * al., "Scotty: Efficient Window Aggregation for Out-of-Order Stream Processing", ICDE 2018). A period has one slice, or two where the
  * size is no multiple of it.
  */
-import type { Windowing } from "./windowing.ts";
+import { SPAN_MAX, TIME_MAX, type Windowing } from "./windowing.ts";
+
+/** The first window of the earliest record starts no further out. */
+const PLACE_MAX = TIME_MAX + SPAN_MAX;
 
 /** See the head of this file. All results are exact: sizes and offsets are integers. */
 export class WindowAxis {
@@ -59,6 +62,21 @@ export class WindowAxis {
   firstEndingAfter(t: number): number {
     if (t === Number.NEGATIVE_INFINITY || this.every === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
     return this.#periodStart(t - this.size) + this.every;
+  }
+
+  /** Whether a slice starts at t. */
+  isSliceStart(t: number): boolean {
+    return this.#isPlace(t) && this.sliceStart(t) === t;
+  }
+
+  /** Whether a window starts at t. */
+  isWindowStart(t: number): boolean {
+    return this.#isPlace(t) && this.#periodStart(t) === t;
+  }
+
+  /** Beyond these no record lies, and the sums of places are not exact. */
+  #isPlace(t: number): boolean {
+    return this.every === Number.POSITIVE_INFINITY ? t === Number.NEGATIVE_INFINITY : Math.abs(t) <= PLACE_MAX;
   }
 
   /** The first start of a period at t or later. */

@@ -59,7 +59,7 @@ export class Slice {
   /** Reads what {@link Slice.write} wrote; `store` reads the store of a part. @throws FourfoldError ERR_FOURFOLD_STATE */
   static read(from: ByteReader, axis: WindowAxis, generations: number, store: () => NodeStore): Slice {
     const start = from.float();
-    if (axis.sliceStart(start) !== start) from.fail(`has a slice that starts at ${start}`);
+    if (!axis.isSliceStart(start)) from.fail(`has a slice that starts at ${start}`);
     const slice = new Slice(axis, start);
     const sealed = from.byte();
     if (sealed > 1) from.fail(`has a slice that is sealed ${sealed} times`);

@@ -59,7 +59,7 @@ export interface Windowing {
 
 /** Event times, as dates of JavaScript: 8.64e15 milliseconds around 1970. With sizes of 2^48 or less all sums of them are exact. */
 export const TIME_MAX = 8.64e15;
-const SPAN_MAX = 2 ** 48;
+export const SPAN_MAX: number = 2 ** 48;
 
 const WINDOWS_MAX = 2 ** 16;
 const NODES_MAX = 2 ** 24;

@@ -218,6 +218,27 @@ describe("one folder, one process", () => {
     },
   );
 
+  test.runIf(process.platform === "linux")("so is the lock of a process that was killed and that nobody has waited for", async () => {
+    const dir = folder();
+    const parts = (await lockOf(dir)).split(".");
+    // The shell's first child ends; what the shell becomes does not wait for it.
+    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const [line] = (await once(createInterface(parent.stdout), "line")) as [string];
+      const statOf = (): string[] => {
+        const text = readFileSync(`/proc/${line}/stat`, "utf8");
+        return text.slice(text.lastIndexOf(")") + 2).split(" ");
+      };
+      while (statOf()[0] !== "Z") await new Promise(setImmediate);
+      [parts[1], parts[2]] = [line, statOf()[19]!];
+      writeFileSync(join(dir, parts.join(".")), "");
+      await (await CheckpointStore.open(dir, LIMIT)).close();
+      expect(readdirSync(dir)).toEqual([]);
+    } finally {
+      parent.kill();
+    }
+  });
+
   test("the lock of another machine or container holds while it is touched, and is taken over when it stands still", async () => {
     const dir = folder();
     const parts = (await lockOf(dir)).split(".");

@@ -1,8 +1,8 @@
 /**
  * CSV (RFC 4180) with a header. Lines come first, records are made of them: a line whose last cell has an open quote goes on in the next line.
  * If such a record turns out to be none (the quote closes in the wrong place, not within `lineBytesMax`, or never), its first line is
- * rejected, and reading goes on with its second: one lost quote costs one line, not all that follow. That reads no line more than twice:
- * between the two, quotes come in pairs, so none of those lines can leave a quote open by itself.
+ * rejected, and reading goes on with its second: one lost quote costs one line, not all that follow. No line is read a third time for that:
+ * while a quote stays open, quotes come in pairs, so that none of those lines can leave one open by itself.
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { FourfoldError } from "../../errors.ts";
@@ -184,7 +184,8 @@ class CsvDecoder implements Decoder {
         yield* this.#giveUp(`a quote that is not closed within lineBytesMax ${this.#bytesMax}`);
       if (this.#open.length > 0) {
         this.#open.append(slice);
-        if (hasOddQuotes(slice)) yield* this.#close();
+        // As if the line itself began inside a quote. Wrong bytes of UTF-8 hold no quotes, so that they do not matter here.
+        if (quotedCells(`"${withoutBreak(slice)}`, this.#delimiter) !== "open") yield* this.#close();
       } else {
         const fault = this.#record(slice, at + shift, line);
         if (fault !== undefined) this.#refuse(at + shift, stop + shift, line, textOf(slice), fault);
@@ -200,6 +201,7 @@ class CsvDecoder implements Decoder {
     if (content.length === 0) return undefined;
     if (this.#header === undefined) {
       // The header may go on over lines, too.
+      if (content.length > this.#bytesMax) throw this.#noHeader();
       if (!this.#headerOf(bytes)) this.#leaveOpen(bytes, from, line);
       return undefined;
     }
@@ -314,10 +316,4 @@ function withoutBreak(bytes: Buffer): Buffer {
 /** The text of a rejected line, as much of it as is kept: a character is at most four bytes of UTF-8. */
 function textOf(bytes: Buffer): string {
   return withoutBreak(bytes).toString("utf8", 0, TEXT_MAX * 4);
-}
-
-function hasOddQuotes(bytes: Buffer): boolean {
-  let odd = false;
-  for (let at = bytes.indexOf(QUOTE); at >= 0; at = bytes.indexOf(QUOTE, at + 1)) odd = !odd;
-  return odd;
 }

@@ -9,7 +9,7 @@ import type { Chunk, ReadContext, Reader } from "../types.ts";
 import { checkResume, openFile, pathOf, sourceError } from "./bytes.ts";
 import type { Decoder, Format } from "./decoder.ts";
 import { checkCount } from "./fields.ts";
-import { checkFormatOptions, type FormatOptions, textFormat } from "./formats.ts";
+import { checkFormatOptions, type FormatOptions, formatOf } from "./formats.ts";
 
 /** How a file is followed. */
 export interface TailOptions extends FormatOptions {
@@ -48,7 +48,7 @@ export function tail(path: string | URL, options: TailOptions): Reader {
   return {
     name,
     replayable: rotation === "error",
-    read: (from, context) => new Follower(name, file, textFormat(format, options), pollMs, rotation === "follow", context).read(from),
+    read: (from, context) => new Follower(name, file, formatOf(format, options), pollMs, rotation === "follow", context).read(from),
   };
 }
 
