@@ -37,7 +37,7 @@ export interface Rows {
   readonly keys: readonly StreamKeys[];
   readonly times: ArrayLike<number> | undefined;
   readonly weights: ArrayLike<number> | undefined;
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>>;
+  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>> | undefined;
 }
 
 /** A row that is in no window, and why. */
