@@ -202,7 +202,8 @@ async function readGeneration(path: string, slot: number, bytesMax: number): Pro
     if (length > bytesMax)
       throw unreadable(path, `it has ${length} bytes, option "bytesMax" of checkpoints is ${bytesMax}`, "Raise bytesMax");
     const payload = await readAll(file, length, HEADER_BYTES);
-    if ((await sha256(payload)).some((byte, i) => byte !== header[HASH_AT + i])) return damage(path, "its bytes are not those it was written with");
+    if ((await sha256(payload)).some((byte, i) => byte !== header[HASH_AT + i]))
+      return damage(path, "its bytes are not those it was written with");
     return { slot, sequence, payload };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
