@@ -20,6 +20,7 @@ const SUITES = [
   "kernels",
   "windows",
   "live",
+  "streams",
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */

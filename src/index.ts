@@ -54,4 +54,12 @@ export {
   type StateResult,
   type Taken,
 } from "./state.ts";
+export type { BlockItem, FrameItem, RecordItem, StreamItem } from "./stream/items.ts";
+export type { StreamOptions } from "./stream/options.ts";
+export type { FrameColumns, FrameRing } from "./stream/ring.ts";
+export { type Percentiles, prometheusText, type SourceStats, type StreamStats } from "./stream/stats.ts";
+export type { Stream } from "./stream/stream.ts";
+export type { DictionaryColumn, LateRow, Pane, Rejected, Sink, SinkPosition, StreamKeys, StreamResult, Timing } from "./stream/types.ts";
+export type { WindowOptions } from "./stream/windowing.ts";
+export type { StreamSource } from "./streams.ts";
 export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

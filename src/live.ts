@@ -14,11 +14,10 @@ import type { LiveNumbers } from "./reduce/live-tree.ts";
 import { freeze, LiveView, valuesOf } from "./reduce/live-view.ts";
 import { type LiveChange, LiveWatches, type Told } from "./reduce/live-watches.ts";
 import { nanLeaf } from "./reduce/nan.ts";
-import { type LevelView, levelView } from "./reduce/result.ts";
+import { type LevelView, levelView, onlyValue, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { readData } from "./reduce/tree.ts";
 import type { NumberList, WeightsInput } from "./reduce/weights.ts";
-import { onlyValue, outputsLast } from "./result.ts";
 import type { StateResult } from "./state.ts";
 import { CONTRACT_VERSION, type Data } from "./types.ts";
 

@@ -69,6 +69,18 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:stream"],
     mayNot: ["../backends/a.ts", "../files/a.ts", "../engine.ts", "node:worker_threads", "@tensorflow/tfjs-core", "@duckdb/node-api"],
   },
+  "src/stream/sources/probe.ts": {
+    may: ["./a.ts", "../types.ts", "../../reduce/a.ts", "../../types.ts", "../../errors.ts", "node:net"],
+    mayNot: [
+      "../../backends/a.ts",
+      "../../files/a.ts",
+      "../../engine.ts",
+      "../../index.ts",
+      "node:worker_threads",
+      "@tensorflow/tfjs-core",
+      "@duckdb/node-api",
+    ],
+  },
   "src/files/probe.ts": {
     may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:fs/promises", "@duckdb/node-api"],
     mayNot: [
@@ -83,7 +95,17 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     ],
   },
   "src/cli/probe.ts": {
-    may: ["./a.ts", "../engine.ts", "../index.ts", "../files/index.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:util"],
+    may: [
+      "./a.ts",
+      "../engine.ts",
+      "../index.ts",
+      "../files/index.ts",
+      "../stream/index.ts",
+      "../reduce/a.ts",
+      "../types.ts",
+      "../errors.ts",
+      "node:util",
+    ],
     mayNot: [
       "../backends/a.ts",
       "../schedule/a.ts",

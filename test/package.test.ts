@@ -47,6 +47,7 @@ describe("the packed package", () => {
         "dist/index.js",
         "dist/index.d.ts",
         "dist/files/index.js",
+        "dist/stream/index.js",
         "dist/tfjs.js",
         "dist/cli/main.js",
         "dist/kernels.wasm",
@@ -73,6 +74,7 @@ describe("the packed package", () => {
     const attw = packageFile("@arethetypeswrong/cli", "dist/index.js");
     const told = await outputOf(runNode([attw, tarball, "--profile", "esm-only", "--no-color"]));
     expect(told).toContain('"fourfold/files"');
+    expect(told).toContain('"fourfold/stream"');
     expect(told).toContain('"fourfold/tfjs"');
   });
 });

@@ -17,6 +17,8 @@ export interface NodeStates {
   grow(nodes: number): void;
   /** Adds a child that is not skipped. */
   add(node: number, x: number, w: number): void;
+  /** Adds children `from` to `to`, each to its node; none where that is negative. Each weighs 1 where there are no weights. */
+  addAll(nodes: Int32Array, values: ArrayLike<number>, weights: ArrayLike<number> | undefined, from: number, to: number): void;
   /** Adds all children of a node of another store. */
   merge(node: number, from: this, other: number): void;
   /** Children of a node. */
@@ -58,6 +60,19 @@ export class SumStates implements NodeStates {
     this.#change(node, x, w, true);
   }
 
+  addAll(nodes: Int32Array, values: ArrayLike<number>, weights: ArrayLike<number> | undefined, from: number, to: number): void {
+    const { kind } = this.#rules;
+    const isWeighted = kind === "weightedSum" || kind === "weightedMean";
+    if (kind === "count" || (isWeighted && weights === undefined)) {
+      addEach(this, nodes, values, weights, from, to);
+      return;
+    }
+    if (isWeighted) this.#main.addAllProducts(nodes, weights!, values, from, to);
+    else this.#main.addAll(nodes, values, from, to);
+    if (kind === "weightedMean") this.#second!.addAll(nodes, weights!, from, to);
+    else if (kind === "variance") this.#second!.addAllProducts(nodes, values, values, from, to);
+  }
+
   /** Takes a child out that was added. */
   subtract(node: number, x: number, w: number): void {
     this.#change(node, x, w, false);
@@ -74,8 +89,14 @@ export class SumStates implements NodeStates {
   }
 
   merge(node: number, from: SumStates, other: number): void {
-    this.#main.merge(node, from.#main.sum(other));
-    this.#second?.merge(node, from.#second!.sum(other));
+    this.#main.mergeFrom(node, from.#main, other);
+    this.#second?.mergeFrom(node, from.#second!, other);
+  }
+
+  /** Takes out all children of a node of another store, which were merged in. */
+  unmerge(node: number, from: SumStates, other: number): void {
+    this.#main.unmergeFrom(node, from.#main, other);
+    this.#second?.unmergeFrom(node, from.#second!, other);
   }
 
   items(node: number): number {
@@ -127,6 +148,21 @@ export class SumStates implements NodeStates {
   }
 }
 
+/** Adds children one by one: what {@link NodeStates.addAll} does where nothing is faster. */
+export function addEach(
+  states: Pick<NodeStates, "add">,
+  nodes: Int32Array,
+  values: ArrayLike<number>,
+  weights: ArrayLike<number> | undefined,
+  from: number,
+  to: number,
+): void {
+  for (let i = from; i < to; i++) {
+    const node = nodes[i]!;
+    if (node >= 0) states.add(node, values[i]!, weights === undefined ? 1 : weights[i]!);
+  }
+}
+
 /** An exact sum that children may have made: only in others is a count negative, or more counted than there are items. */
 function readChildren(from: ByteReader): ExactSum {
   const sum = readExact(from);
@@ -157,6 +193,10 @@ class ExtremeStates implements NodeStates {
 
   add(node: number, x: number, _w: number): void {
     this.#take(node, x, 1);
+  }
+
+  addAll(nodes: Int32Array, values: ArrayLike<number>, weights: ArrayLike<number> | undefined, from: number, to: number): void {
+    addEach(this, nodes, values, weights, from, to);
   }
 
   merge(node: number, from: ExtremeStates, other: number): void {

@@ -58,6 +58,19 @@ export class ExactSums {
     if (!addWord(this.#words, at, x)) this.#addLarge(group, x, 1);
   }
 
+  /** Adds values `from` to `to`, each to its group; none where that is negative. */
+  addAll(groups: Int32Array, values: ArrayLike<number>, from: number, to: number): void {
+    const words = this.#words;
+    for (let i = from; i < to; i++) {
+      const group = groups[i]!;
+      if (group < 0) continue;
+      const at = WORDS * group;
+      const x = values[i]!;
+      words[at + 3]! += 1;
+      if (!addWord(words, at, x)) this.#addLarge(group, x, 1);
+    }
+  }
+
   /** Takes x out of a group. */
   subtract(group: number, x: number): void {
     const at = WORDS * group;
@@ -107,6 +120,11 @@ export class ExactSums {
     this.#addProduct(group, w, x, 1);
   }
 
+  /** Adds products `from` to `to`, each to its group; none where that is negative. */
+  addAllProducts(groups: Int32Array, ws: ArrayLike<number>, xs: ArrayLike<number>, from: number, to: number): void {
+    for (let i = from; i < to; i++) if (groups[i]! >= 0) this.addProduct(groups[i]!, ws[i]!, xs[i]!);
+  }
+
   /** Takes w·x out of a group. */
   subtractProduct(group: number, w: number, x: number): void {
     this.#words[WORDS * group + 3]! -= 1;
@@ -121,6 +139,16 @@ export class ExactSums {
   /** Takes out of a group all that a sum holds. */
   unmerge(group: number, sum: ExactSum): void {
     this.#merge(group, sum, -1);
+  }
+
+  /** Adds all that a group of another store holds to a group. */
+  mergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, 1);
+  }
+
+  /** Takes out of a group all that a group of another store holds. */
+  unmergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, -1);
   }
 
   /** Terms added to a group less terms taken out. */
@@ -166,6 +194,18 @@ export class ExactSums {
     }
     if (!addWord(this.#words, at, product)) this.#addLarge(group, product, 1);
     if (error !== 0 && !addWord(this.#words, at, error)) this.#addLarge(group, error, 1);
+  }
+
+  #mergeFrom(group: number, from: ExactSums, other: number, sign: 1 | -1): void {
+    const words = from.#words;
+    const at = WORDS * other;
+    this.#words[WORDS * group + 3]! += sign * words[at + 3]!;
+    for (let word = 0; word < 3; word++) {
+      const x = sign * words[at + word]!;
+      if (x !== 0 && !addWord(this.#words, WORDS * group, x)) this.#addLarge(group, x, 1);
+    }
+    const grown = from.#grown.get(other);
+    if (grown !== undefined) this.#addGrown(group, grown, sign);
   }
 
   #merge(group: number, sum: ExactSum, sign: 1 | -1): void {
