@@ -19,13 +19,8 @@ const SUITES = [
   "flights",
   "kernels",
   "windows",
-<<<<<<< HEAD
   "streams",
   "live",
-=======
-  "live",
-  "streams",
->>>>>>> f09b6b3aaf67fb70b7c25df025d56ef6d252b2ac
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */
