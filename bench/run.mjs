@@ -20,6 +20,7 @@ const SUITES = [
   "kernels",
   "windows",
   "streams",
+  "live",
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */

@@ -9,9 +9,14 @@ export const STREAM_OPTIONS = {
   input: { type: "string" },
   file: { type: "string" },
   tail: { type: "string" },
+  listen: { type: "string" },
+  "tls-key": { type: "string" },
+  "tls-cert": { type: "string" },
+  "token-file": { type: "string" },
   replay: { type: "string" },
   format: { type: "string" },
   out: { type: "string" },
+  parquet: { type: "string" },
   keep: { type: "string", multiple: true },
   top: { type: "string" },
   best: { type: "string" },
@@ -37,14 +42,29 @@ export const STREAM_OPTIONS = {
 } as const;
 
 /** How records are written. */
-export type InputFormat = "ndjson" | "csv";
+export type InputFormat = "ndjson" | "csv" | "arrow";
 
 /** Where records come from. */
 export type StreamInput =
   | { readonly kind: "stdin"; readonly format: InputFormat }
-  | { readonly kind: "file" | "tail"; readonly path: string; readonly format: InputFormat }
+  | { readonly kind: "file"; readonly path: string; readonly format: InputFormat }
+  | { readonly kind: "tail"; readonly path: string; readonly format: "ndjson" | "csv" }
+  | ListenInput
   /** The spec's own source; Infinity is as fast as it goes. */
   | { readonly kind: "replay"; readonly speed: number };
+
+/** A server that records are sent to. */
+export interface ListenInput {
+  readonly kind: "listen";
+  readonly protocol: "tcp" | "http";
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: the content type of each request tells. */
+  readonly format: InputFormat | undefined;
+  /** Files in PEM. */
+  readonly tls: { readonly key: string; readonly cert: string } | undefined;
+  readonly tokenFile: string | undefined;
+}
 
 /** A checked question. */
 export interface StreamQuestion {
@@ -53,6 +73,8 @@ export interface StreamQuestion {
   /** How results are written; undefined: a table on a terminal, NDJSON elsewhere. */
   readonly format: "table" | "ndjson" | "csv" | undefined;
   readonly out: string | undefined;
+  /** The folder of Parquet files that results go to instead. */
+  readonly parquet: string | undefined;
   readonly keep: "all" | readonly string[];
   /** Nodes that the table shows, and which end of the values comes first. */
   readonly top: number;
@@ -81,8 +103,9 @@ export interface StreamQuestion {
   >;
 }
 
-const SOURCES = ["file", "tail", "replay"] as const;
-const FORMATS = ["ndjson", "csv"] as const;
+const SOURCES = ["file", "tail", "listen", "replay"] as const;
+const FORMATS = ["ndjson", "csv", "arrow"] as const;
+const FORMAT_OF_ENDING: Readonly<Record<string, InputFormat>> = { csv: "csv", arrow: "arrow", arrows: "arrow" };
 /** Nodes shown unless --top says otherwise: with the lines around them they fit a terminal of 24 lines. */
 const TOP = 10;
 
@@ -93,21 +116,31 @@ export function readStreamQuestion({ values, positionals }: Parsed<typeof STREAM
   if (extra !== undefined)
     throw usageError(`stream takes one spec, given ${show(spec)} and ${show(extra)}`, "Name a file of records with --file", positionals);
   const format = choice("format", values.format, ["table", "ndjson", "csv"]);
-  if (format === "table" && values.out !== undefined)
-    throw usageError("--format table is for the terminal, --out for programs", "Use --format ndjson or csv with --out", values.out);
+  const { out, parquet } = values;
+  if (format === "table" && (out ?? parquet) !== undefined)
+    throw usageError("--format table is for people, and goes to stdout", "Leave it out, or use --format ndjson or csv with --out", format);
+  if (parquet !== undefined && (out ?? format) !== undefined)
+    throw usageError(`--parquet and --${out === undefined ? "format" : "out"} are two outputs`, "Keep one of them", parquet);
   const keep = listed("keep", values.keep) ?? [];
   const dir = values.checkpoint;
   const everyMs = wholeNumber("checkpoint-every-ms", values["checkpoint-every-ms"]);
   if (dir === undefined && everyMs !== undefined)
     throw usageError("--checkpoint-every-ms needs --checkpoint", "Name the folder: --checkpoint DIR", everyMs);
   const input = inputOf(values);
-  if (dir !== undefined && input.kind === "stdin")
-    throw usageError("--checkpoint needs records that can be read again, and stdin cannot", "Use --file, --tail or --replay", dir);
+  const once =
+    input.kind === "stdin" || input.kind === "listen" ? input.kind : "format" in input && input.format === "arrow" ? "Arrow" : "";
+  if (dir !== undefined && once !== "")
+    throw usageError(
+      `--checkpoint needs records that can be read again, and ${once === "listen" ? "those of a network" : once} cannot`,
+      "Use --file or --tail with NDJSON or CSV, or --replay",
+      dir,
+    );
   return {
     spec,
     input,
     format,
-    out: values.out,
+    out,
+    parquet,
     keep: keep.includes("all") ? "all" : keep,
     top: counted("top", values.top) ?? TOP,
     best: choice("best", values.best, ["lowest", "highest"]) ?? "highest",
@@ -140,10 +173,46 @@ function inputOf(values: Parsed<typeof STREAM_OPTIONS>["values"]): StreamInput {
     throw usageError(`--${named[0]} and --${named[1]} are two sources`, "Keep one of them; without either stdin is read", named);
   const format = choice("input", values.input, FORMATS);
   const [kind] = named;
+  if (kind !== "listen")
+    for (const name of ["tls-key", "tls-cert", "token-file"] as const)
+      if (values[name] !== undefined) throw usageError(`--${name} belongs to --listen`, "Leave it out, or add --listen", values[name]);
   if (kind === undefined) return { kind: "stdin", format: format ?? "ndjson" };
-  if (kind !== "replay") return { kind, path: values[kind]!, format: format ?? (/\.csv$/i.test(values[kind]!) ? "csv" : "ndjson") };
-  if (format !== undefined) throw usageError("--replay reads the spec's own source", "Leave --input out", format);
-  return { kind, speed: speedOf(values.replay!) };
+  if (kind === "listen") return listenOf(values, format);
+  if (kind === "replay") {
+    if (format !== undefined) throw usageError("--replay reads the spec's own source", "Leave --input out", format);
+    return { kind, speed: speedOf(values.replay!) };
+  }
+  const path = values[kind]!;
+  const ending = /\.([a-z]+)$/i.exec(path)?.[1]?.toLowerCase() ?? "";
+  const told = format ?? (Object.hasOwn(FORMAT_OF_ENDING, ending) ? FORMAT_OF_ENDING[ending]! : "ndjson");
+  if (kind === "file") return { kind, path, format: told };
+  if (told === "arrow") throw usageError("--tail follows text, and Arrow is none", "Use --input ndjson or csv, or --file", path);
+  return { kind, path, format: told };
+}
+
+function listenOf(values: Parsed<typeof STREAM_OPTIONS>["values"], format: InputFormat | undefined): ListenInput {
+  const given = values.listen!;
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  const protocol = url?.protocol.slice(0, -1);
+  const isBare = url !== undefined && url.hostname !== "" && ["", "/"].includes(url.pathname + url.search + url.hash + url.username);
+  if ((protocol !== "tcp" && protocol !== "http") || !isBare || (protocol === "tcp" && url.port === ""))
+    throw usageError(
+      `option --listen: given ${show(given)}, expected an address`,
+      "Write --listen http://127.0.0.1:8080 or --listen tcp://127.0.0.1:7070",
+      given,
+    );
+  const { "tls-key": key, "tls-cert": cert } = values;
+  if ((key === undefined) !== (cert === undefined))
+    throw usageError(`--tls-${key === undefined ? "cert" : "key"} needs --tls-${key === undefined ? "key" : "cert"}`, "Give both", given);
+  return {
+    kind: "listen",
+    protocol,
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: Number(url.port || 80), // a URL leaves out the port of HTTP
+    format: format ?? (protocol === "tcp" ? "ndjson" : undefined),
+    tls: key === undefined || cert === undefined ? undefined : { key, cert },
+    tokenFile: values["token-file"],
+  };
 }
 
 function speedOf(given: string): number {

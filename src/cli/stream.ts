@@ -1,9 +1,9 @@
 /** `fourfold stream`: records come in, results go out while they do. */
 import { basename } from "node:path";
 import { FourfoldError } from "../errors.ts";
-import { loadStreamSpec, type StreamSpec } from "../files/index.ts";
+import { loadStreamSpec, parquetSink, type StreamSpec } from "../files/index.ts";
 import { createEngine, type Rejected, type Sink, type Stream, type StreamOptions, type StreamResult } from "../index.ts";
-import { csv, csvSink, ndjson, ndjsonSink, type Reader, tail } from "../stream/index.ts";
+import { csvSink, ndjsonSink } from "../stream/index.ts";
 import { readArgs, usageError } from "./args.ts";
 import { EXIT, harmless } from "./failure.ts";
 import { type LiveState, liveView, streamTable } from "./live-view.ts";
@@ -13,8 +13,8 @@ import { Letters, lateLine, rejectedLine } from "./stream-letters.ts";
 import { serveMetrics } from "./stream-metrics.ts";
 import { readStreamQuestion, STREAM_OPTIONS, type StreamQuestion } from "./stream-options.ts";
 import { Rate } from "./stream-rate.ts";
-import { type Replay, replaySource } from "./stream-replay.ts";
-import { openScreen } from "./stream-screen.ts";
+import { openScreen, type Screen } from "./stream-screen.ts";
+import { type OpenedSource, openSource } from "./stream-source.ts";
 
 /** Rejected records that are told where no file takes them. */
 const TOLD_MAX = 3;
@@ -49,7 +49,7 @@ class Run {
   #newest: StreamResult | undefined;
 
   constructor(question: StreamQuestion, spec: StreamSpec, asStream: SpecAsStream) {
-    const { keep, out, format, rejected, late } = question;
+    const { keep, out, parquet, format, rejected, late } = question;
     const { levels } = spec;
     this.#question = question;
     this.#spec = spec;
@@ -59,57 +59,59 @@ class Run {
       levels.map(({ name, by }) => ({ name, columns: by })),
     );
     this.#listed = (levels.at(-1)!.by.length === 0 ? (levels.at(-2) ?? levels.at(-1)!) : levels.at(-1)!).name;
-    this.#format = format ?? (process.stdout.isTTY && out === undefined ? "table" : "ndjson");
+    this.#format = format ?? (process.stdout.isTTY && (out ?? parquet) === undefined ? "table" : "ndjson");
     this.#rejected = rejected === undefined ? undefined : new Letters("rejected", rejected);
     this.#late = late === undefined ? undefined : new Letters("late", late);
   }
 
   async toEnd(signal: AbortSignal): Promise<number> {
-    const { workers, metrics: port, verbose } = this.#question;
-    const began = performance.now();
+    const { workers, input } = this.#question;
     await using engine = await createEngine(workers === undefined ? {} : { workers });
-    const source = this.#source();
-    const stream = this.#open(() => engine.stream(this.#asStream.chain, source, this.#options()));
+    const source = await openSource(input, this.#spec, this.#asStream.source);
+    try {
+      if (source.address !== undefined) process.stderr.write(`listening at ${source.address}\n`);
+      return await this.#run(
+        this.#open(() => engine.stream(this.#asStream.chain, source.reader, this.#options())),
+        source,
+        signal,
+      );
+    } finally {
+      await source.close();
+      for (const letters of [this.#rejected, this.#late]) letters?.close();
+    }
+  }
+
+  async #run(stream: Stream, source: OpenedSource, signal: AbortSignal): Promise<number> {
+    const { metrics: port, verbose } = this.#question;
+    const began = performance.now();
     const stop = (): void => stream.close();
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     const metrics = port === undefined ? undefined : await serveMetrics(port, () => stream.stats);
     if (metrics) process.stderr.write(`metrics at ${metrics.url}\n`);
-    const shows = this.#question.out !== undefined || this.#format === "table";
-    const rate = new Rate();
     const state = (rowsPerSecond: number): LiveState => this.#state(stream, source, rowsPerSecond);
-    const screen =
-      shows && process.stdout.isTTY && process.env["TERM"] !== "dumb"
-        ? openScreen(process.stdout, (columns, rows) =>
-            liveView(state(rate.at(performance.now(), stream.stats.rowsIn)), { columns, rows, colour: !process.env["NO_COLOR"] }),
-          )
-        : undefined;
+    const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"];
+    const screen = this.#draws ? drawn(() => state(0), colour) : undefined;
     try {
-      await stream.to(this.#sink(screen !== undefined || this.#format === "table"));
+      await stream.to(this.#sink());
     } finally {
       screen?.close();
       await metrics?.close();
-      for (const letters of [this.#rejected, this.#late]) letters?.close();
     }
-    const seconds = (performance.now() - began) / 1000;
-    const final = streamTable(state(stream.stats.rowsIn / seconds), process.stdout.isTTY === true && !process.env["NO_COLOR"]);
-    if (screen || this.#format === "table") process.stdout.write(final);
-    else if (verbose) process.stderr.write(final);
+    const { rowsIn } = stream.stats;
+    const table = streamTable(state((rowsIn * 1000) / (performance.now() - began)), colour);
+    if (this.#draws || this.#format === "table") process.stdout.write(table);
+    else if (verbose) process.stderr.write(table);
     this.#tell(stream, signal);
     if (!signal.aborted) return EXIT.ok;
     return signal.reason === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
 
-  #source(): Reader | Replay {
-    const { input } = this.#question;
-    const { source } = this.#asStream;
-    if (input.kind === "replay") {
-      this.#spec.replay(); // says at once what it lacks
-      return replaySource(this.#spec, input.speed);
-    }
-    if (input.kind === "tail") return tail(input.path, { ...source, format: input.format });
-    const reader = input.format === "csv" ? csv : ndjson;
-    return input.kind === "stdin" ? reader(process.stdin, { ...source, name: "stdin" }) : reader(input.path, source);
+  /** On a terminal that results are not written to there is room for a view. */
+  get #draws(): boolean {
+    const { out, parquet } = this.#question;
+    const isFree = (out ?? parquet) !== undefined || this.#format === "table";
+    return isFree && process.stdout.isTTY === true && process.env["TERM"] !== "dumb";
   }
 
   #options(): StreamOptions {
@@ -138,33 +140,34 @@ class Run {
   }
 
   /** Where results go. A table wants the newest of them alone. */
-  #sink(shown: boolean): Sink {
-    const { out } = this.#question;
+  #sink(): Sink {
+    const { out, parquet } = this.#question;
     const keepNewest = (results: readonly StreamResult[]): void => {
       this.#newest = results.at(-1) ?? this.#newest;
     };
     if (this.#format === "table") return { write: keepNewest };
-    const sink = (this.#format === "csv" ? csvSink : ndjsonSink)(out ?? process.stdout, { levels: this.#written });
-    if (!shown) return sink;
-    return {
-      open: (position, context) => sink.open!(position, context),
-      write: async (results) => {
+    const options = { levels: this.#written };
+    const text = this.#format === "csv" ? csvSink : ndjsonSink;
+    const sink: Sink = parquet === undefined ? text(out ?? process.stdout, options) : parquetSink(parquet, options);
+    const write = sink.write.bind(sink);
+    return Object.assign(sink, {
+      write: (results: readonly StreamResult[]) => {
         keepNewest(results);
-        await sink.write(results);
+        return write(results);
       },
-      ...(sink.flush && { flush: () => sink.flush!() }),
-      close: async () => sink.close?.(),
-    };
+    });
   }
 
-  #state(stream: Stream, source: Reader | Replay, rowsPerSecond: number): LiveState {
+  #state(stream: Stream, source: OpenedSource, rowsPerSecond: number): LiveState {
     const { window } = this.#spec.stream;
     const { spec, top, best } = this.#question;
+    const eventTime = source.eventTime();
+    const isSorting = this.#question.input.kind === "replay" && eventTime === undefined;
     return {
-      title: basename(spec),
+      title: isSorting ? `${basename(spec)}: sorting its source by time` : basename(spec),
       stats: stream.stats,
       rowsPerSecond,
-      eventTime: "eventTime" in source ? source.eventTime : undefined,
+      eventTime,
       axis: window?.sizeMs !== undefined ? "time" : window?.sizeRows !== undefined ? "rows" : "none",
       result: this.#newest,
       level: this.#listed,
@@ -194,4 +197,13 @@ class Run {
     }
     for (const line of lines) process.stderr.write(`fourfold: ${harmless(line)}\n`);
   }
+}
+
+/** Draws a running stream; its rate is that of the last seconds. */
+function drawn(state: () => LiveState, colour: boolean): Screen {
+  const rate = new Rate();
+  return openScreen(process.stdout, (columns, rows) => {
+    const now = state();
+    return liveView({ ...now, rowsPerSecond: rate.at(performance.now(), now.stats.rowsIn) }, { columns, rows, colour });
+  });
 }

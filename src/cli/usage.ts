@@ -80,15 +80,20 @@ Rolls up records while they come, by the levels and windows of a spec. Records a
 On a terminal the newest result is shown; elsewhere each result is written as soon as it is there.
 
 Where records come from:
-  --input FORMAT        ndjson (the default, but for files called .csv) or csv
+  --input FORMAT        ndjson, csv or arrow (an Arrow IPC stream); by default what the ending of a file or the
+                        content type of a request says, and ndjson elsewhere
   --file PATH           a file
   --tail PATH           a file that grows, followed until the stream is ended
+  --listen URL          tcp://127.0.0.1:PORT or http://127.0.0.1:PORT; other addresses need TLS and a token
+  --tls-key, --tls-cert files in PEM
+  --token-file FILE     holds the token that senders must give; or the variable FOURFOLD_STREAM_TOKEN
   --replay SPEED        the spec's own source in order of its event time: so many times faster than the
                         records came, or max
 
 Where results go:
   --format FORMAT       table (for people, the default on a terminal), ndjson (elsewhere) or csv
   --out FILE            append them to a file
+  --parquet DIR         write them as Parquet files to a folder
   --keep LEVELS         also write the nodes of these levels: all, or names with commas between
   --top N               table: how many nodes are listed, 10 without it
   --best END            table: which of them come first, highest (the default) or lowest

@@ -6,7 +6,7 @@ import type { GroupedTable } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
-import { type ReplayChunk, type ReplayOptions, replayTable } from "./replay.ts";
+import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {
   describeSpec,
@@ -132,6 +132,7 @@ export async function loadStreamSpec(path: string, options: LoadOptions = {}): P
     },
     replay: (replayOptions = {}) => {
       if (source === undefined) throw withoutSource(document);
+      timeOf(body);
       return replayTable({ source, ...body }, placesOf(absolute, options), limitsOf(options), replayOptions);
     },
     placed: (error, pointer) => placed(error, document, pointer),

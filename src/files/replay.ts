@@ -19,7 +19,7 @@ import {
   placed,
   tableOf,
 } from "./source.ts";
-import type { SpecContent } from "./spec.ts";
+import type { SpecBody, SpecContent } from "./spec.ts";
 import { specError } from "./spec-checks.ts";
 import type { SpecTimeUnit } from "./spec-stream.ts";
 
@@ -95,12 +95,6 @@ function columnsOf(spec: SpecContent, source: Opened): Columns {
       throw placed(error, document, pointer);
     }
   };
-  const { time } = stream;
-  if (time === undefined)
-    throw specError(document, "", "a replay needs the column of event times", {
-      expected: "stream.time",
-      fix: 'Add "stream": { "time": "…" } with the name of the column',
-    });
   const numbers = [at("/value", () => numberColumn(source, spec.value, "the value", false))];
   const weighed: string[] = [];
   for (const [i, { name, weights }] of levels.entries()) {
@@ -110,7 +104,7 @@ function columnsOf(spec: SpecContent, source: Opened): Columns {
     if (i > 0) weighed.push(name);
   }
   return {
-    time: at("/stream/time", () => timeSql(source, time, stream.timeUnit ?? "ms")),
+    time: at("/stream/time", () => timeSql(source, timeOf(spec), stream.timeUnit ?? "ms")),
     keys: levels[0]!.by.map((name) => at("/levels/0/by", () => keySql(source, name, "a key"))),
     numbers,
     weighted: numbers.length > weighed.length + 1,
@@ -118,10 +112,19 @@ function columnsOf(spec: SpecContent, source: Opened): Columns {
   };
 }
 
+/** The column of event times. @throws FourfoldError ERR_FOURFOLD_SPEC if the spec names none */
+export function timeOf({ document, stream: { time } }: SpecBody): string {
+  if (time !== undefined) return time;
+  throw specError(document, "", "a replay needs the column of event times", {
+    expected: "stream.time",
+    fix: 'Add "stream": { "time": "…" } with the name of the column',
+  });
+}
+
 /** A column as milliseconds since 1970, null where it holds no time. */
 function timeSql(source: Opened, name: string, unit: SpecTimeUnit): string {
   const column = columnOf(source, name, "the event time");
-  if (isNumeric(column)) return `(${asDouble(numberColumn(source, name, "the event time", false))} ${MS_PER[unit]})`;
+  if (isNumeric(column)) return `nullif(${asDouble(numberColumn(source, name, "the event time", false))} ${MS_PER[unit]}, 'NaN'::DOUBLE)`;
   const reference = `source."${name.replaceAll('"', '""')}"`;
   if (DATES.includes(column.type)) return `epoch_us(${reference}::TIMESTAMPTZ)::DOUBLE / 1000.0`;
   if (column.type === "VARCHAR") return `epoch_us(try_cast(${reference} as TIMESTAMPTZ))::DOUBLE / 1000.0`;

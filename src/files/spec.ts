@@ -262,9 +262,12 @@ function nest(document: JsonDocument, levels: readonly SpecLevel[]): SpecLevel[]
 
 /** Parses and checks a spec; `file` is how messages call it. */
 export function parseSpec(text: string, file?: string): SpecContent {
-  const { source, ...body } = parseStreamSpec(text, file);
-  if (source === undefined) throw withoutSource(body.document);
-  return { source, ...body };
+  return readSpec(text, file, true) as SpecContent;
+}
+
+/** Parses and checks a spec whose records may come from elsewhere. */
+export function parseStreamSpec(text: string, file?: string): SpecBody & { readonly source: SpecSource | undefined } {
+  return readSpec(text, file, false);
 }
 
 /** The error of a spec that has no source, where its records are to be read. */
@@ -275,11 +278,11 @@ export function withoutSource(document: JsonDocument): FourfoldError {
   });
 }
 
-/** Parses and checks a spec whose records may come from elsewhere. */
-export function parseStreamSpec(text: string, file?: string): SpecBody & { readonly source: SpecSource | undefined } {
+function readSpec(text: string, file: string | undefined, needsSource: boolean): SpecBody & { readonly source: SpecSource | undefined } {
   const document = parseJson(text, file);
   const object = objectAt(document, document.value, "", SPEC_KEYS, "the spec");
   if (object["$schema"] !== undefined) textAt(document, object["$schema"], "/$schema", '"$schema"');
+  if (object["source"] === undefined && needsSource) throw withoutSource(document);
   const source = object["source"] === undefined ? undefined : sourceAt(document, object["source"], "/source", '"source"');
   const value = textAt(document, required(document, object, "value", "", "the spec"), "/value", '"value"');
   const given = required(document, object, "levels", "", "the spec");

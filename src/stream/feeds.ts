@@ -1,6 +1,7 @@
 /** The sources of a stream, read side by side into the queue, and where each of them stands. */
 import { FourfoldError } from "../errors.ts";
 import { cutColumns } from "./columns.ts";
+import { eventLoopTurn, TURN_MS_MAX } from "./event-loop.ts";
 import type { Batch, Intake } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
 import { Positions } from "./positions.ts";
@@ -88,6 +89,7 @@ export class Feeds {
     // What a live source gives comes after what it gave before.
     const passed = reader.live ? offset : 0;
     let skip = reader.live ? 0 : rows;
+    let turn = this.#events.now();
     try {
       for await (const { block, rejected, next: read } of reader.read(offset - passed, context)) {
         const next = passed + read;
@@ -97,6 +99,10 @@ export class Feeds {
         if (block) skip -= block.rows - (rest?.rows ?? 0);
         if (rest) await intake.put(index, rest, next, this.#events.now(), signal);
         else intake.note(index, next);
+        if (this.#events.now() - turn <= TURN_MS_MAX) continue;
+        // Sources that never wait would keep timers and signals from everyone else.
+        await eventLoopTurn();
+        turn = this.#events.now();
       }
       this.#end(index, intake);
     } catch (error) {
