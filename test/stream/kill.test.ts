@@ -47,10 +47,11 @@ interface Setup {
   readonly rowsMax?: number;
   readonly follow?: boolean;
   readonly until?: number;
+  readonly window?: object;
 }
 
 const argument = (setup: Setup): string =>
-  JSON.stringify({ rowsMax: ROWS_MAX, ...setup, window: { sizeMs: SIZE_MS, outOfOrderMsMax: DISORDER_MS } });
+  JSON.stringify({ rowsMax: ROWS_MAX, window: { sizeMs: SIZE_MS, outOfOrderMsMax: DISORDER_MS }, ...setup });
 
 const leftAlone = (setup: Setup): Promise<Ended> => runNode([CHILD, argument(setup)]);
 
@@ -109,7 +110,7 @@ beforeAll(async () => {
 });
 
 describe("a stream that is killed", () => {
-  const share = Math.ceil(KILLS / 3);
+  const share = Math.ceil(KILLS / 4);
 
   test("from a file to NDJSON writes each line once, with the values of the batch run", async () => {
     const output = place();
@@ -128,6 +129,36 @@ describe("a stream that is killed", () => {
     ).toEqual(expected);
     expect(found.length).toBe(expected.size);
     expect(found.filter(({ level }) => level === "fleet").reduce((total, { records: n }) => total + n, 0)).toBe(RECORDS);
+  });
+
+  test("in the middle of sliding windows that fire early and late gives each firing once", async () => {
+    const window = {
+      sizeMs: 1_000,
+      everyMs: 500,
+      outOfOrderMsMax: 20,
+      latenessMsMax: 90,
+      early: { everyRows: 40 },
+      late: { everyRows: 1 },
+    };
+    const setup = { input, kind: "ndjson", window } as const;
+    const [expected, output] = [place(), place()];
+    const { stdout } = await leftAlone({ ...setup, output: expected });
+    const words = await killed({ ...setup, output, dir: place() }, share);
+    expect(words).toBe(stdout.split("\n").at(-2));
+    expect(JSON.parse(words)).toMatchObject({ rowsIn: RECORDS });
+    // Where batches are cut shows in the watermark of a firing, and in the order of firings of one batch; in nothing else.
+    const firings = (file: string): string[] =>
+      readFileSync(file, "utf8")
+        .split("\n")
+        .map((line) => line.replace(/"watermark":[^,]*,/, ""))
+        .sort();
+    expect(firings(output)).toEqual(firings(expected));
+    const timings = new Set(
+      firings(output)
+        .slice(1)
+        .map((line) => JSON.parse(line).timing),
+    );
+    expect(timings).toEqual(new Set(["early", "on-time", "late"]));
   });
 
   test("from a file that grows to CSV writes each row once", async () => {

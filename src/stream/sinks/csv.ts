@@ -37,7 +37,8 @@ const CSV: TextFormat = {
 
 function headOf({ id, pane, frame, watermark, weightsVersion }: StreamResult): string[] {
   const own = pane ? [time(pane.start), time(pane.end), pane.timing, String(pane.index), String(pane.isLast)] : ["", "", "", "", ""];
-  return [textCell(id), ...own, String(frame ?? ""), time(watermark), String(weightsVersion)];
+  // Not as other texts: an id is made of numbers, and whoever keeps one result for each id must find it as it is.
+  return [id, ...own, String(frame ?? ""), time(watermark), String(weightsVersion)];
 }
 
 function time(value: number): string {
