@@ -332,7 +332,7 @@ const SCRIPTS: Readonly<Record<string, readonly [ScriptSetup, string]>> = {
   "a refused record takes no position, a record without a key that is left out does": [
     { window: { sizeRows: 2 }, untimed: true, policy: { nan: "error", nullKeys: "skip" } },
     `
-      a: x=NaN x=1 null=2 x=4 x=8
+      a: x=NaN x=1 null=NaN x=4 x=8
         ERR_FOURFOLD_NAN x
         [0,2) on-time 0 last: x=1
         [2,4) on-time 0 last: x=12
@@ -594,6 +594,15 @@ describe("what is open", () => {
     expect(() => small.add(0, rows(6), 0)).toThrow(/nodesMax is 5/);
   });
 
+  test("what all windows have fired is not kept where panes discard", () => {
+    const windows = windowsOf({ window: { sizeMs: 10, everyMs: 5, early: { everyRows: 2 }, panes: "discarding" } });
+    for (let row = 1; row <= 20; row++) {
+      windows.add(0, { rows: 1, values: [1], keys: [[row]], times: [6], weights: undefined }, 0);
+      expect(windows.openNodes).toBe(row % 2);
+    }
+    expect(windows.take()).toHaveLength(20);
+  });
+
   test("keys that no open window has are forgotten", () => {
     const windows = windowsOf({ window: { sizeMs: 10, everyMs: 5 } });
     for (let block = 0; block < 20; block++) {
@@ -658,6 +667,14 @@ describe("keys", () => {
       [2n, 3n],
       [2, 3n],
     ]);
+  });
+
+  test("weights that are missing, or that no level takes, throw", () => {
+    const rows = { rows: 1, values: [1], keys: [["x"]], times: [1] };
+    const weighted = windowsOf({ window: {}, chain: chain(weightedSum({ perNode: [] })) });
+    expect(() => weighted.add(0, { ...rows, weights: undefined }, 0)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_WEIGHTS" }));
+    const plain = windowsOf({ window: {} });
+    expect(() => plain.add(0, { ...rows, weights: [1] }, 0)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_WEIGHTS" }));
   });
 
   test("columns that are missing or short, and times that are, throw", () => {
