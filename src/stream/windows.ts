@@ -316,7 +316,7 @@ export class Windows {
 
   /** The start of the first window that is not closed. */
   #firstOpen(): number {
-    return this.#axis.firstEndingAfter(this.#watermark - this.#setup.windowing.lateness);
+    return this.#axis.firstEndingAfter(this.#watermark, this.#setup.windowing.lateness);
   }
 
   /** The windows of a slice that are not closed, in order. */

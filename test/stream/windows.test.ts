@@ -42,6 +42,21 @@ const SCRIPTS: Readonly<Record<string, readonly [ScriptSetup, string]>> = {
         [3,13) on-time 0 last: x=5
     `,
   ],
+  "a time just below a start is in the window before it, however it is rounded on the way": [
+    { window: { sizeMs: 10, offsetMs: -7 } },
+    `
+      a: x@2.9999999999999996=1 x@3=2
+        [-7,3) on-time 0 last: x=1
+    `,
+  ],
+  "and in windows that are closed only when the watermark has passed their lateness, not just before": [
+    { window: { sizeMs: 10, offsetMs: -7, latenessMsMax: 7 } },
+    `
+      a: x@1=1 x@9.999999999999998=2 x@2=4
+        [-7,3) on-time 0: x=1
+        [-7,3) late 1: x=5
+    `,
+  ],
   "windows without records do not fire": [
     { window: { sizeMs: 10 } },
     `
@@ -617,6 +632,20 @@ describe("what is open", () => {
       }
     }
   });
+});
+
+test("weights of children outlast the forgetting of other keys", () => {
+  const setup: ScriptSetup = { window: { sizeMs: 10 }, chain: chain({ site: sum(), all: weightedSum({ perNode: [] }) }) };
+  const windows = windowsOf(setup);
+  const n = 200;
+  for (let block = 0; block < 40; block++) {
+    const keys = Array.from({ length: n }, (_, i) => 1000 * block + i);
+    const rows = { rows: n, values: keys.map(() => 1), keys: [keys], times: keys.map(() => 10 * block), weights: undefined };
+    for (const childWeights of [{ all: keys }, { all: keys }]) expect(windows.add(0, { ...rows, childWeights }, 0)).toEqual([]);
+    expect(windows.add(0, { ...rows, rows: 1, childWeights: { all: [-1] } }, 0)).toMatchObject([{ row: 0, why: { given: -1 } }]);
+    for (const { closed } of windows.take())
+      expect(closed.outermost.values[0]).toBe(2 * keys.reduce((total, weight) => total + weight - 1000, 0));
+  }
 });
 
 describe("keys", () => {
