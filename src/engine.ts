@@ -8,8 +8,10 @@ import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
-import { closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { badOption, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import { isJobLike, type Job } from "./job.ts";
+import { Live, type LiveOptions, liveOptions } from "./live.ts";
+import { type LiveInput, readLive } from "./live-input.ts";
 import {
   checkDtype,
   checkPlanOptions,
@@ -31,11 +33,16 @@ import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { type Input, isDense, type Tensor } from "./reduce/input.ts";
 import { type Fitted, fit, resultShape } from "./reduce/resolve.ts";
-import type { Levels } from "./reduce/result.ts";
+import { type Levels, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
-import { outputsLast, type Result, RunResult } from "./result.ts";
+import { type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
+import { FrameStore } from "./stream/frames.ts";
+import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
+import { FrameRing } from "./stream/ring.ts";
+import type { Stream } from "./stream/stream.ts";
+import { openStream, type StreamSource } from "./streams.ts";
 import type { Dtype, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
@@ -81,6 +88,9 @@ export interface EngineStats {
 
 /** The form of dense inputs. */
 const ROWS = { form: "rows" } as const;
+
+/** Buffers of a ring: one is filled while others wait or are reduced. */
+const RING_BUFFERS = 4;
 
 /** Multiplications and additions of a run for which devices are measured: 25 ms and more on one core. */
 const MEASURED_OPERATIONS_MIN = 5e7;
@@ -306,6 +316,72 @@ export class Engine {
         },
       },
     ) as Plan;
+  }
+
+  /**
+   * Rolls up what never ends: batches of records or frames are reduced as they come, windows fire results, and their bits are those of a
+   * batch run over the same records.
+   * @param source iterables of items, Node and Web streams, readers of `fourfold/stream` (files, stdin, sockets), a ring, or several of them
+   * @throws FourfoldError ERR_FOURFOLD_ARGUMENT and what else is wrong with chain, options and source, at once; all other errors end the
+   * iteration
+   * @example
+   * const fleet = chain({ site: mean(), fleet: weightedMean("count") });
+   * for await (const result of engine.stream(fleet, readings, { keys: ["site"], window: { sizeMs: 60_000 } }))
+   *   console.log(new Date(result.pane.end), result.value);
+   */
+  stream(chain: Chain, source: StreamSource | readonly StreamSource[], options: StreamOptions = {}): Stream {
+    this.#open();
+    checkChain(chain);
+    return openStream(this, readStreamOptions(chain, options, BYTES), source);
+  }
+
+  /**
+   * A ring of engine memory that a producer writes frames into, as the source of one stream. Nothing is copied.
+   * @param shape of one frame, row-major
+   * @param options.framesMax frames that may wait or be under way
+   * @throws FourfoldError as {@link Engine.tensor}
+   */
+  frameRing(shape: readonly number[], dtype: Dtype, options: { readonly framesMax: number }): FrameRing {
+    const { framesMax } = options;
+    if (!Number.isInteger(framesMax) || framesMax < RING_BUFFERS)
+      throw badOption("framesMax", framesMax, `a whole number from ${RING_BUFFERS}`);
+    const values = extentOf(shape);
+    const tensors = Array.from({ length: RING_BUFFERS }, () => this.tensor([Math.floor(framesMax / RING_BUFFERS) * values], dtype));
+    const store = new FrameStore(
+      tensors.map(({ data }) => data),
+      values,
+      dtype,
+    );
+    return new FrameRing(store, shape, () => {
+      for (const tensor of tensors) tensor.free();
+    });
+  }
+
+  /**
+   * Makes a tree whose leaves can be changed one by one: all nodes of the chain stay what a run over the same leaves would give, to the bit.
+   * It copies what it is given, and outlives the engine.
+   * @param x0 keyed records, whose last key column names the leaf in its node, or rows: a tensor, ragged rows, numbers
+   * @throws FourfoldError as {@link Engine.run}; ERR_FOURFOLD_KEYS for two records of one path; ERR_FOURFOLD_MEMORY beyond leavesMax;
+   * ERR_FOURFOLD_WEIGHTS for weights of level f that do not come with the records
+   * @example
+   * const live = await engine.live(chain({ site: mean(), region: max() }), { values: [20, 22], keys: { region, site, sensor } });
+   * live.set(["eu", "s17", "t3"], 21.5);
+   * live.level("site").at("eu", "s17").value;
+   */
+  async live(chain: Chain, x0: LiveInput, options: LiveOptions = {}): Promise<Live> {
+    this.#open();
+    checkChain(chain);
+    const policy = liveOptions(options, this.#options);
+    return this.#admit(options.signal, async () => {
+      const leaves = this.#leavesOfInput(x0 as Input);
+      leaves?.hold();
+      try {
+        // The seed moves keys about in tables, and no number hangs on it.
+        return new Live(await this.#inTurns(readLive(chain, x0, policy, Math.random() * 2 ** 32), options.signal));
+      } finally {
+        leaves?.release();
+      }
+    });
   }
 
   /** Ends the workers and refuses further calls. Runs under way reject. Closing twice is no error. */

@@ -10,7 +10,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_ARGUMENT: "an argument or option has the wrong type, range or name",
   ERR_FOURFOLD_BACKEND: "the named backend is not available here",
   ERR_FOURFOLD_CHAIN: "the levels do not make a chain",
-  ERR_FOURFOLD_CHECKPOINT: "a checkpoint is damaged, in use, or of another stream",
+  ERR_FOURFOLD_CHECKPOINT: "a checkpoint is damaged, in use, of another stream, or cannot be written",
   ERR_FOURFOLD_CLOSED: "the engine was closed before the call",
   ERR_FOURFOLD_COLUMN: "a column is missing or has the wrong type",
   ERR_FOURFOLD_DEVICE: "a device was lost, ran out of memory or did not answer",
@@ -113,6 +113,25 @@ export function closed(): FourfoldError {
 /** Throws if `signal` is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "the permission is missing",
+  EPERM: "the system does not permit it",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the quota is used up",
+  EFBIG: "the file would be larger than the limit",
+  ENOENT: "the folder is gone",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  EPIPE: "its reader is gone",
+};
+
+/** Why the system refused a write or a call on a file, in words; undefined for an error that is not the system's. */
+export function systemReason(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("syscall" in error)) return undefined;
+  return REASONS[(error as NodeJS.ErrnoException).code ?? ""] ?? error.message;
 }
 
 /** A value as it reads in a message: short, one line. */

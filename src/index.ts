@@ -11,12 +11,15 @@ export { ERROR_CODES, type ErrorCode, type ErrorDetail, type ErrorPosition, Four
 export { type ExactAccumulator, type ExactSumOptions, exactSum } from "./exact-sum.ts";
 export { type ExactAccumulators, type ExactSumsOptions, exactSums, type GroupList } from "./exact-sums.ts";
 export type { Job, JobReadOptions } from "./job.ts";
+export type { Live, LiveOptions, LiveResult, LiveStats } from "./live.ts";
+export type { LiveInput, LiveKeyedInput } from "./live-input.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { LevelKeys, NullKeys } from "./reduce/group.ts";
 export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
 export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
 export type { Key, KeyColumn } from "./reduce/key.ts";
+export type { LiveChange } from "./reduce/live-watches.ts";
 export type { Interval } from "./reduce/provenance.ts";
 export {
   count,
@@ -51,4 +54,12 @@ export {
   type StateResult,
   type Taken,
 } from "./state.ts";
+export type { BlockItem, FrameItem, RecordItem, StreamItem } from "./stream/items.ts";
+export type { StreamOptions } from "./stream/options.ts";
+export type { FrameColumns, FrameRing } from "./stream/ring.ts";
+export { type Percentiles, prometheusText, type SourceStats, type StreamStats } from "./stream/stats.ts";
+export type { Stream } from "./stream/stream.ts";
+export type { DictionaryColumn, LateRow, Pane, Rejected, Sink, SinkPosition, StreamKeys, StreamResult, Timing } from "./stream/types.ts";
+export type { WindowOptions } from "./stream/windowing.ts";
+export type { StreamSource } from "./streams.ts";
 export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";

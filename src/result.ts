@@ -1,7 +1,6 @@
 /** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
 import type { DeviceRun, Moved } from "./backends/backend.ts";
-import { FourfoldError } from "./errors.ts";
-import { type Levels, type LevelView, levelView } from "./reduce/result.ts";
+import { type Levels, type LevelView, levelView, onlyValue } from "./reduce/result.ts";
 import { explain, type PlanData, type Ran } from "./schedule/plan.ts";
 import { CONTRACT_VERSION } from "./types.ts";
 
@@ -127,23 +126,4 @@ export class RunResult implements Result {
   level(name: string): LevelView {
     return levelView(this.#levels, name);
   }
-}
-
-/** The one value of a result. @throws FourfoldError ERR_FOURFOLD_FRAMES if there are several, or none */
-export function onlyValue(values: Float64Array, shape: readonly number[]): number {
-  if (values.length === 1) return values[0]!;
-  throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
-    given: values.length,
-    expected: 1,
-    fix: "Read values instead of value",
-  });
-}
-
-/** Values of the outermost level with the outputs as their last axis. */
-export function outputsLast(values: Float64Array, outputs: number): Float64Array {
-  if (outputs <= 1) return values;
-  const nodes = values.length / outputs;
-  const last = new Float64Array(values.length);
-  for (let r = 0, i = 0; r < outputs; r++) for (let node = 0; node < nodes; node++) last[node * outputs + r] = values[i++]!;
-  return last;
 }

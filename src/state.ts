@@ -13,14 +13,14 @@ import { decodeState as decode, digestState, encodeState, type Hashing, hex, tex
 import type { NullKeys } from "./reduce/group.ts";
 import { checkKeyed, keyDepths } from "./reduce/input.ts";
 import type { KeyColumn } from "./reduce/key.ts";
-import { type KeyLayout, type Layout, layoutOf, leafReduction, misfit, type Policy, policyText } from "./reduce/layout.ts";
+import { type KeyLayout, type Layout, layoutOf, misfit, type Policy, policyText } from "./reduce/layout.ts";
 import { groupBatch, OpenNodes } from "./reduce/open.ts";
 import { checkInterval, type Interval, Provenance } from "./reduce/provenance.ts";
-import { type LevelView, levelView } from "./reduce/result.ts";
+import { checkRecordChain } from "./reduce/record-chain.ts";
+import { type LevelView, levelView, onlyValue, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { readData } from "./reduce/tree.ts";
 import type { NumberList } from "./reduce/weights.ts";
-import { onlyValue, outputsLast } from "./result.ts";
 import { CONTRACT_VERSION, type Data, type NanPolicy } from "./types.ts";
 
 /** Options of {@link createState}. */
@@ -104,7 +104,7 @@ export function createState(chain: Chain, options: StateOptions = {}): State {
   const input = { values: [], keys: Object.fromEntries(names.map((name) => [name, []])), nullKeys, ...(by && { by }) };
   checkKeyed(input);
   const keys = { names, depths: keyDepths(chain, input) };
-  checkLevels(chain);
+  checkRecordChain(chain);
   const policy = { nan, accuracy, nullKeys };
   return new State(chain, keys, policy, layoutOf(chain, keys, policy), new OpenNodes(chain, keys, policy), new Provenance());
 }
@@ -125,7 +125,7 @@ export function decodeState(bytes: Uint8Array, chain: Chain, options: DecodeOpti
       expected: "Uint8Array",
       fix: 'Give what encode() returned. Between processes, JSON turns bytes into an object: fork with serialization: "advanced", or send them as base64',
     });
-  checkLevels(chain);
+  checkRecordChain(chain);
   const { sketch, policy, layout, open, provenance } = decode(bytes, chain, { bytesMax, nodesMax }, hashing(options));
   return new State(chain, sketch, policy, layout, open, provenance);
 }
@@ -314,34 +314,6 @@ export class State {
       fix: "Go back to the bytes of an earlier encode(), or start again",
     });
   }
-}
-
-/** What a chain of states must not have: weights of level f, an order. */
-function checkLevels(chain: Chain): void {
-  const [first] = chain.levels;
-  const { weights } = leafReduction(chain);
-  const form = weights?.form;
-  if (form === "shared" || form === "matrix" || form === "byKey")
-    throw new FourfoldError(
-      "ERR_FOURFOLD_WEIGHTS",
-      `level "${first!.name}": records have ${form === "byKey" ? "no keys of their own" : "no order, so they cannot share a list of weights"}`,
-      {
-        given: form,
-        expected: '{ perNode: [] } or "count"',
-        fix: "Make the level with { perNode: [] }, and give one weight for each record: add({ values, keys, weights })",
-        at: { level: first!.name },
-      },
-    );
-  for (const { name, reduction } of chain.levels)
-    if (reduction.user && !reduction.user.orderFree)
-      throw new FourfoldError(
-        "ERR_FOURFOLD_REDUCTION",
-        `level "${name}": reduction "${reduction.name}" needs an order, and records have none`,
-        {
-          fix: "Define it with orderFree: true if the order of children cannot change its result",
-          at: { level: name },
-        },
-      );
 }
 
 function hashing({ hmacKey }: EncodeOptions): Hashing {

@@ -95,7 +95,17 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     ],
   },
   "src/cli/probe.ts": {
-    may: ["./a.ts", "../engine.ts", "../index.ts", "../files/index.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:util"],
+    may: [
+      "./a.ts",
+      "../engine.ts",
+      "../index.ts",
+      "../files/index.ts",
+      "../stream/index.ts",
+      "../reduce/a.ts",
+      "../types.ts",
+      "../errors.ts",
+      "node:util",
+    ],
     mayNot: [
       "../backends/a.ts",
       "../schedule/a.ts",

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { unlinkSync } from "node:fs";
 import { access, constants, type FileHandle, open, realpath, rename, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { FourfoldError, show, throwIfAborted } from "../errors.ts";
+import { FourfoldError, show, systemReason, throwIfAborted } from "../errors.ts";
 
 /** Texts are gathered to pieces of about this many characters, so that a row does not cost a write. */
 const PIECE = 1 << 16;
@@ -135,21 +135,10 @@ function* pieces(texts: Iterable<string>): Generator<string> {
   if (piece !== "") yield piece;
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "the permission is missing",
-  EPERM: "the system does not permit it",
-  EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full",
-  EDQUOT: "the quota is used up",
-  EFBIG: "the file would be larger than the limit",
-  ENOENT: "the folder is gone",
-};
-
 /** What the system refused, as ours; an error of who makes the texts stays what it is. */
 function refusal(name: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !("syscall" in error)) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  return unwritable(name, REASONS[code ?? ""] ?? message, error);
+  const reason = systemReason(error);
+  return reason === undefined ? error : unwritable(name, reason, error);
 }
 
 function unwritable(name: string, reason: string, cause?: unknown, fix = "Name another file; nothing was changed"): FourfoldError {

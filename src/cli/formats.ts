@@ -1,5 +1,5 @@
 /** An answer for programs: JSON, CSV and NDJSON. Texts are made piece by piece, so that millions of nodes need no one string. */
-import type { Key } from "../reduce/key.ts";
+import { csvRow, jsonKey, jsonNumber, jsonNumbers, keyCell, keyNames, numberCell, textCell } from "../reduce/cells.ts";
 import type { Node } from "../reduce/result.ts";
 import type { Answer } from "./question.ts";
 
@@ -10,18 +10,6 @@ export function bitsOf(value: number): string {
   return bytes.getBigUint64(0).toString(16).padStart(16, "0");
 }
 
-/** A number in JSON: the shortest digits that read back as the same float64; NaN and the infinities, which JSON lacks, as strings. */
-function jsonNumber(value: number): string {
-  if (!Number.isFinite(value)) return `"${value}"`;
-  return Object.is(value, -0) ? "-0" : String(value);
-}
-
-function jsonKey(key: Key): string {
-  if (typeof key === "bigint") return `"${key}"`;
-  return typeof key === "number" ? jsonNumber(key) : JSON.stringify(key);
-}
-
-const jsonNumbers = (values: Iterable<number>): string => `[${Array.from(values, jsonNumber).join(",")}]`;
 const jsonBits = (values: Iterable<number>): string => `[${Array.from(values, (value) => `"${bitsOf(value)}"`).join(",")}]`;
 
 /** One JSON object, a node a line. */
@@ -78,30 +66,12 @@ export function* csv({ kept }: Answer): Generator<string> {
   const outputs = outermost.length === 0 ? 1 : outermost.values.length / outermost.length;
   const values = outputs === 1 ? ["value"] : Array.from({ length: outputs }, (_, i) => `value${i}`);
   const own = ["level", ...values, "count"];
-  yield row(["level", ...columns.map((name) => (own.includes(name) ? `key ${name}` : name)), ...values, "count"].map(textCell));
+  yield csvRow(["level", ...keyNames(columns, own), ...values, "count"].map(textCell));
   for (const { name, view } of kept)
     for (const node of view) {
       const keys = columns.map((_, i) => (i < node.path.length ? keyCell(node.path[i]!) : ""));
       // Levels inside the one with the weight matrix have one value.
       const cells = values.map((_, i) => (i < node.values.length ? numberCell(node.values[i]!) : ""));
-      yield row([textCell(name), ...keys, ...cells, String(node.count)]);
+      yield csvRow([textCell(name), ...keys, ...cells, String(node.count)]);
     }
-}
-
-const row = (cells: readonly string[]): string => `${cells.join(",")}\r\n`;
-
-function numberCell(value: number): string {
-  return Object.is(value, -0) ? "-0" : String(value);
-}
-
-function keyCell(key: Key): string {
-  if (key === null) return "";
-  if (typeof key === "string") return textCell(key);
-  return typeof key === "number" ? numberCell(key) : String(key);
-}
-
-/** A text cell, quoted where RFC 4180 wants it; an apostrophe keeps a spreadsheet from running it as a formula. */
-function textCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return safe === "" || /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

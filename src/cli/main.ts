@@ -43,6 +43,8 @@ async function dispatch(args: readonly string[], signal: AbortSignal): Promise<n
   switch (first) {
     case "run":
       return (await import("./run.ts")).run(rest, signal);
+    case "stream":
+      return (await import("./stream.ts")).stream(rest, signal);
     case "explain":
       return (await import("./explain.ts")).explain(rest, signal);
     case "doctor":

@@ -58,7 +58,8 @@ function* ends(name: string, nodes: readonly Node[], best: TableOptions["best"],
   if (missing > 0) yield `  ${counted(missing, harmless(name))} without a value (NaN)\n`;
 }
 
-function rows(nodes: readonly Node[]): string {
+/** Nodes as rows: path, value by its point, records. */
+export function rows(nodes: readonly Node[]): string {
   const labels = nodes.map(({ path }) => harmless(path.map(String).join(" / ")));
   const values = nodes.map(({ value }) => digits(value));
   const counts = nodes.map(({ count }) => grouped(count));
@@ -85,11 +86,12 @@ export function stepsInWords({ result }: Answer): string {
 }
 
 /** All 17 significant digits: enough to tell any two float64 apart. */
-function digits(value: number): string {
+export function digits(value: number): string {
   return Object.is(value, -0) ? "-0" : Number.isFinite(value) ? value.toPrecision(17) : String(value);
 }
 
-const grouped = (n: number): string => n.toLocaleString("en-US");
+/** A count with commas. */
+export const grouped = (n: number): string => n.toLocaleString("en-US");
 const line = (heading: string, text: string): string => `${heading.padEnd(10)}${text}\n`;
 const indented = (text: string): string => text.replace(/^/gm, "  ");
 
@@ -99,7 +101,8 @@ function counted(n: number, noun: string): string {
   return `${grouped(n)} ${noun} ${n === 1 ? "node" : "nodes"}`;
 }
 
-function plural(noun: string): string {
+/** A level's nodes: `states`, or `nodes of f` where its name is no word. */
+export function plural(noun: string): string {
   if (!/^\p{L}{3,}$/u.test(noun)) return `nodes of ${noun}`;
   if (/[^aeiou]y$/.test(noun)) return `${noun.slice(0, -1)}ies`;
   return /(s|x|z|ch|sh)$/.test(noun) ? `${noun}es` : `${noun}s`;

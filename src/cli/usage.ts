@@ -1,7 +1,7 @@
 /** The help texts. Plain text, so that help loads nothing. */
 
 /** The commands, in the order help lists them. */
-export const COMMANDS = ["run", "explain", "doctor", "setup"] as const;
+export const COMMANDS = ["run", "stream", "explain", "doctor", "setup"] as const;
 
 /** A command of `fourfold`. */
 export type Command = (typeof COMMANDS)[number];
@@ -20,6 +20,7 @@ Usage: fourfold COMMAND [ARGUMENTS]
 Commands:
   run SPEC              roll up the table that a spec names
   run X.npy             roll up a tensor
+  stream SPEC           roll up records while they come
   explain SPEC|X.npy    say what a run would do, in five steps
   doctor                say what works on this machine, and how to get what does not
   setup tensorflow      get the native TensorFlow library
@@ -33,6 +34,7 @@ Examples:
   fourfold run flights.json
   fourfold run flights.json --keep all --format csv --out nodes.csv
   fourfold run --weights a.npy,b.npy x.npy
+  fourfold stream readings.json < readings.ndjson
 
 Exit codes: 0 it worked · 1 the run failed · 2 the command line or the spec is wrong
             70 a bug in Fourfold · 130 interrupted · 143 terminated
@@ -71,6 +73,54 @@ Examples:
   fourfold run flights.json --keep all --format csv --out nodes.csv
   fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
   fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
+`,
+  stream: `Usage: fourfold stream SPEC [OPTIONS] < RECORDS
+
+Rolls up records while they come, by the levels and windows of a spec. Records are read from stdin unless told otherwise.
+On a terminal the newest result is shown; elsewhere each result is written as soon as it is there.
+
+Where records come from:
+  --input FORMAT        ndjson, csv or arrow (an Arrow IPC stream); by default what the ending of a file or the
+                        content type of a request says, and ndjson elsewhere
+  --file PATH           a file
+  --tail PATH           a file that grows, followed until the stream is ended
+  --listen URL          tcp://127.0.0.1:PORT or http://127.0.0.1:PORT; other addresses need TLS and a token
+  --tls-key, --tls-cert files in PEM
+  --token-file FILE     holds the token that senders must give; or the variable FOURFOLD_STREAM_TOKEN
+  --replay SPEED        the spec's own source in order of its event time: so many times faster than the
+                        records came, or max
+
+Where results go:
+  --format FORMAT       table (for people, the default on a terminal), ndjson (elsewhere) or csv
+  --out FILE            append them to a file
+  --parquet DIR         write them as Parquet files to a folder
+  --keep LEVELS         also write the nodes of these levels: all, or names with commas between
+  --top N               table: how many nodes are listed, 10 without it
+  --best END            table: which of them come first, highest (the default) or lowest
+  --rejected FILE       append records that cannot be read or taken, with position and reason
+  --late FILE           append records that came after their window had closed
+  --metrics PORT        serve counts for Prometheus at http://127.0.0.1:PORT/metrics
+
+How it runs:
+  --checkpoint DIR      keep there what is needed to go on after a crash
+  --checkpoint-every-ms N
+                        how often, every 1000 without it
+  --on-error ACTION     what a record does that cannot be read: continue (the default) or stop
+  --overflow POLICY     what happens when the queue is full: block (the default), latest or error
+  --rows-max, --bytes-max, --delay-ms-max, --latency-target-ms, --batches-max
+                        limits on batches, and the latency that their size follows
+  --queue-rows-max, --queue-bytes-max
+                        limits on what may wait
+  --accuracy ACCURACY   reproducible (the default) or exact
+  --nan POLICY          propagate, skip or error; it replaces the spec's own
+  --workers N           worker threads
+  --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
+  --verbose             tell the counts at the end; with an error, its stack and cause
+
+Examples:
+  fourfold stream readings.json < readings.ndjson
+  fourfold stream readings.json --tail readings.csv --out totals.ndjson --checkpoint state
+  fourfold stream flights-live.json --replay 260000
 `,
   explain: `Usage: fourfold explain SPEC [OPTIONS]
        fourfold explain [--weights W.npy,…] [--reduce NAME,…] X.npy [OPTIONS]

@@ -3,7 +3,7 @@
  * It knows nothing of specs or levels. DuckDB is loaded on first use; without it everything else of Fourfold still works.
  */
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
-import { aborted, FourfoldError, throwIfAborted } from "../errors.ts";
+import { aborted, type ErrorCode, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../types.ts";
 import type { Allowed } from "./folders.ts";
 import { quoted } from "./sql.ts";
@@ -64,13 +64,15 @@ export interface Database {
   close(): void;
 }
 
-type Module = typeof import("@duckdb/node-api");
+/** The package. */
+export type DuckDB = typeof import("@duckdb/node-api");
 
-async function load(): Promise<Module> {
+/** Loads the package; `code` and `work` are for where it is missing. */
+export async function loadDuckDB(code: ErrorCode = "ERR_FOURFOLD_SOURCE", work = "reading tables"): Promise<DuckDB> {
   try {
     return await import("@duckdb/node-api");
   } catch (cause) {
-    throw new FourfoldError("ERR_FOURFOLD_SOURCE", "reading tables needs the package @duckdb/node-api, which cannot be loaded", {
+    throw new FourfoldError(code, `${work} needs the package @duckdb/node-api, which cannot be loaded`, {
       fix: `Install it: ${INSTALL}`,
       cause,
     });
@@ -82,7 +84,7 @@ async function load(): Promise<Module> {
  * database, then those that close the doors, then the lock.
  */
 export async function openDatabase(allowed: Allowed, limits: DatabaseLimits): Promise<Database> {
-  const duckdb = await load();
+  const duckdb = await loadDuckDB();
   const instance = await duckdb.DuckDBInstance.create(":memory:", {
     autoload_known_extensions: "false",
     autoinstall_known_extensions: "false",
@@ -116,12 +118,12 @@ export async function openDatabase(allowed: Allowed, limits: DatabaseLimits): Pr
 }
 
 class LockedDatabase implements Database {
-  readonly #duckdb: Module;
+  readonly #duckdb: DuckDB;
   readonly #connection: DuckDBConnection;
   readonly #close: () => void;
   #closed = false;
 
-  constructor(duckdb: Module, connection: DuckDBConnection, close: () => void) {
+  constructor(duckdb: DuckDB, connection: DuckDBConnection, close: () => void) {
     this.#duckdb = duckdb;
     this.#connection = connection;
     this.#close = close;

@@ -3,9 +3,26 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { badOption, FourfoldError } from "../errors.ts";
 import type { GroupedTable } from "../reduce/grouped.ts";
-import { allowedPlaces } from "./folders.ts";
-import { describeSpec, type Job, parseSpec, type ReadOptions, SPEC_BYTES_MAX, type SpecContent } from "./spec.ts";
+import type { Key } from "../reduce/key.ts";
+import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
+import { type Allowed, allowedPlaces } from "./folders.ts";
+import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
+import { placed } from "./source.ts";
+import {
+  describeSpec,
+  type Job,
+  parseSpec,
+  parseStreamSpec,
+  type ReadOptions,
+  SPEC_BYTES_MAX,
+  type SpecBody,
+  type SpecContent,
+  type SpecLevel,
+  withoutSource,
+} from "./spec.ts";
+import type { SpecStream } from "./spec-stream.ts";
 import { readTable } from "./table.ts";
+import { readWeightTable } from "./weight-table.ts";
 
 /** What a spec may reach and use. */
 export interface LoadOptions {
@@ -44,8 +61,7 @@ function checkedOptions(options: LoadOptions): void {
 export async function loadSpec(path: string, options: LoadOptions = {}): Promise<Spec> {
   checkedOptions(options);
   const absolute = resolve(path);
-  const text = await readText(absolute, path);
-  const content = parseSpec(text, path);
+  const content = parseSpec(await readText(absolute, path), path);
   return {
     kind: "fourfold.job",
     path: absolute,
@@ -56,13 +72,79 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
     nullKeys: content.nullKeys,
     describe: describeSpec(content),
     read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> =>
-      readTable(
-        content,
-        allowedPlaces(dirname(absolute), options.allowPaths ?? []),
-        { ...pick(options, "memoryBytesMax"), ...pick(options, "threads") },
-        readOptions,
-      ),
+      readTable(content, placesOf(absolute, options), limitsOf(options), readOptions),
   };
+}
+
+/** A spec whose records stream: from elsewhere, or from its own source by their event time. */
+export interface StreamSpec {
+  /** The absolute path of the spec. */
+  readonly path: string;
+  readonly value: string;
+  /** Innermost first. */
+  readonly levels: readonly SpecLevel[];
+  readonly nan: SpecBody["nan"];
+  readonly nullKeys: SpecBody["nullKeys"];
+  readonly stream: SpecStream;
+  /**
+   * The weights that a level takes from a table: the path of each child's keys, and its weight.
+   * @throws FourfoldError ERR_FOURFOLD_WEIGHTS for a key with two rows, and what reading a source throws
+   */
+  weightsOf(level: string, signal?: AbortSignal): Promise<readonly (readonly [readonly Key[], number])[]>;
+  /** The records of the spec's own source by event time. @throws FourfoldError ERR_FOURFOLD_SPEC without a source or a column of event times */
+  replay(options?: ReplayOptions): AsyncIterable<ReplayChunk>;
+  /** An error with the place of a part of the spec, as a JSON pointer. */
+  placed(error: unknown, pointer: string): unknown;
+}
+
+/**
+ * Reads and checks a spec for a stream. It needs no source, unless it is replayed.
+ *
+ * @example
+ * const spec = await loadStreamSpec("examples/flights-live.json");
+ * for await (const { rows, times, values } of spec.replay()) console.log(rows, times[0], values[0]);
+ */
+export async function loadStreamSpec(path: string, options: LoadOptions = {}): Promise<StreamSpec> {
+  checkedOptions(options);
+  const absolute = resolve(path);
+  const { source, ...body } = parseStreamSpec(await readText(absolute, path), path);
+  const { value, levels, nan, nullKeys, stream, document } = body;
+  return {
+    path: absolute,
+    value,
+    levels,
+    nan,
+    nullKeys,
+    stream,
+    weightsOf: async (name, signal) => {
+      const i = levels.findIndex((level) => level.name === name);
+      const { weights } = levels[i] ?? {};
+      if (typeof weights !== "object" || !("table" in weights))
+        throw badOption("level", name, "a level that takes its weights from a table");
+      const places = placesOf(absolute, options);
+      const db = await openDatabase(places, limitsOf(options));
+      try {
+        const { byText } = await readWeightTable(db, body, i, weights, places, { signal });
+        return Array.from(byText.values(), ({ key, weight }) => [key, weight] as const);
+      } finally {
+        db.close();
+      }
+    },
+    replay: (replayOptions = {}) => {
+      if (source === undefined) throw withoutSource(document);
+      timeOf(body);
+      return replayTable({ source, ...body }, placesOf(absolute, options), limitsOf(options), replayOptions);
+    },
+    placed: (error, pointer) => placed(error, document, pointer),
+  };
+}
+
+function placesOf(spec: string, options: LoadOptions): Allowed {
+  return allowedPlaces(dirname(spec), options.allowPaths ?? []);
+}
+
+function limitsOf(options: LoadOptions): DatabaseLimits {
+  return { ...pick(options, "memoryBytesMax"), ...pick(options, "threads") };
 }
 
 function pick<K extends keyof LoadOptions>(options: LoadOptions, key: K): Pick<LoadOptions, K> | object {

@@ -2,11 +2,13 @@
  * A spec: a hierarchy over a table, as untrusted JSON. This file says what a spec may hold and checks it, with line, column
  * and JSON pointer in every message. It opens no file and runs no query; docs/spec.md is the reader's page.
  */
-import { FourfoldError, nearest, show } from "../errors.ts";
+import { type FourfoldError, show } from "../errors.ts";
 import type { NullKeys } from "../reduce/group.ts";
 import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 import type { Dtype, NanPolicy, Progress, TypedData } from "../types.ts";
-import { type JsonDocument, type JsonObject, type JsonValue, parseJson, pointerStep } from "./json.ts";
+import { type JsonDocument, type JsonValue, parseJson, pointerStep } from "./json.ts";
+import { choiceAt, objectAt, oneOf, required, specError, textAt } from "./spec-checks.ts";
+import { type SpecStream, streamAt } from "./spec-stream.ts";
 
 /** A reduction that a spec can name. */
 export type ReduceName = GroupedLevel["reduce"];
@@ -34,16 +36,22 @@ export interface SpecLevel {
   readonly weights?: SpecWeights;
 }
 
-/** A checked spec. */
-export interface SpecContent {
-  readonly source: SpecSource;
+/** A checked spec, but for its source. */
+export interface SpecBody {
   readonly value: string;
   /** Innermost first. */
   readonly levels: readonly SpecLevel[];
   readonly nan: NanPolicy;
   readonly nullKeys: NullKeys;
+  /** How its records stream. */
+  readonly stream: SpecStream;
   /** For errors that show only when the data are read: the place of a part of the spec. */
   readonly document: JsonDocument;
+}
+
+/** A checked spec with its source. */
+export interface SpecContent extends SpecBody {
+  readonly source: SpecSource;
 }
 
 /** How a table is read. */
@@ -78,7 +86,7 @@ const REDUCES: readonly ReduceName[] = ["sum", "mean", "min", "max", "count", "v
 const FORMATS: readonly FileFormat[] = ["parquet", "csv", "json", "ndjson"];
 const NANS: readonly NanPolicy[] = ["propagate", "skip", "error"];
 const NULL_KEYS: readonly NullKeys[] = ["error", "skip", "group"];
-const SPEC_KEYS = ["$schema", "source", "value", "levels", "nan", "nullKeys"];
+const SPEC_KEYS = ["$schema", "source", "value", "levels", "nan", "nullKeys", "stream"];
 const LEVEL_KEYS = ["name", "by", "reduce", "weights", "ddof"];
 const FORMAT_OF_ENDING: Readonly<Record<string, FileFormat>> = {
   parquet: "parquet",
@@ -88,84 +96,6 @@ const FORMAT_OF_ENDING: Readonly<Record<string, FileFormat>> = {
   ndjson: "ndjson",
   jsonl: "ndjson",
 };
-
-/** The error for a part of the spec; `data/flights.json:3:12: …`. */
-function specError(
-  document: JsonDocument,
-  pointer: string,
-  what: string,
-  detail: {
-    given?: unknown;
-    expected?: unknown;
-    fix?: string;
-    level?: string;
-    atKey?: boolean;
-    code?: "ERR_FOURFOLD_SPEC" | "ERR_FOURFOLD_WEIGHTS";
-  } = {},
-): FourfoldError {
-  const place = detail.atKey ? document.keyAt(pointer) : document.valueAt(pointer);
-  const { file } = document;
-  return new FourfoldError(detail.code ?? "ERR_FOURFOLD_SPEC", `${file ?? "spec"}:${place.line}:${place.column}: ${what}`, {
-    ...("given" in detail ? { given: detail.given } : {}),
-    ...("expected" in detail ? { expected: detail.expected } : {}),
-    ...(detail.fix === undefined ? {} : { fix: detail.fix }),
-    at: { ...place, pointer, ...(file === undefined ? {} : { file }), ...(detail.level === undefined ? {} : { level: detail.level }) },
-  });
-}
-
-/** Names as a message lists them: `"a", "b" or "c"`. */
-function oneOf(names: readonly string[]): string {
-  const quoted = names.map((name) => JSON.stringify(name));
-  return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
-}
-
-/** The object at `pointer` with no keys but `known`. */
-function objectAt(
-  document: JsonDocument,
-  value: JsonValue | undefined,
-  pointer: string,
-  known: readonly string[],
-  what: string,
-): JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw specError(document, pointer, `${what}: given ${show(value)}, expected an object`, { given: value, expected: "an object" });
-  for (const key of Object.keys(value))
-    if (!known.includes(key)) {
-      const meant = nearest(key, known);
-      throw specError(document, pointer + pointerStep(key), `${what} has no key ${show(key)}; known: ${known.join(", ")}`, {
-        given: key,
-        expected: known,
-        atKey: true,
-        ...(meant === undefined ? {} : { fix: `Did you mean "${meant}"?` }),
-      });
-    }
-  return value;
-}
-
-function required(document: JsonDocument, object: JsonObject, key: string, pointer: string, what: string): JsonValue {
-  const value = object[key];
-  if (value === undefined) throw specError(document, pointer, `${what} needs the key "${key}"`, { expected: key });
-  return value;
-}
-
-function textAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): string {
-  if (typeof value !== "string" || value === "" || value.includes("\0"))
-    throw specError(document, pointer, `${what}: given ${show(value)}, expected a text that is not empty`, {
-      given: value,
-      expected: "a text",
-    });
-  return value;
-}
-
-function choiceAt<T extends string>(document: JsonDocument, value: JsonValue, pointer: string, choices: readonly T[], what: string): T {
-  if (choices.includes(value as T)) return value as T;
-  const meant = typeof value === "string" ? nearest(value, choices) : undefined;
-  throw specError(document, pointer, `${what}: given ${show(value)}, expected ${oneOf(choices)}`, {
-    given: value,
-    expected: choices,
-    ...(meant === undefined ? {} : { fix: `Did you mean "${meant}"?` }),
-  });
-}
 
 function sourceAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): SpecSource {
   const object = objectAt(document, value, pointer, ["sql", "file", "format"], what);
@@ -332,10 +262,28 @@ function nest(document: JsonDocument, levels: readonly SpecLevel[]): SpecLevel[]
 
 /** Parses and checks a spec; `file` is how messages call it. */
 export function parseSpec(text: string, file?: string): SpecContent {
+  return readSpec(text, file, true) as SpecContent;
+}
+
+/** Parses and checks a spec whose records may come from elsewhere. */
+export function parseStreamSpec(text: string, file?: string): SpecBody & { readonly source: SpecSource | undefined } {
+  return readSpec(text, file, false);
+}
+
+/** The error of a spec that has no source, where its records are to be read. */
+export function withoutSource(document: JsonDocument): FourfoldError {
+  return specError(document, "", 'the spec needs the key "source"', {
+    expected: "source",
+    fix: 'Add "source", or stream records to it: fourfold stream SPEC < records.ndjson',
+  });
+}
+
+function readSpec(text: string, file: string | undefined, needsSource: boolean): SpecBody & { readonly source: SpecSource | undefined } {
   const document = parseJson(text, file);
   const object = objectAt(document, document.value, "", SPEC_KEYS, "the spec");
   if (object["$schema"] !== undefined) textAt(document, object["$schema"], "/$schema", '"$schema"');
-  const source = sourceAt(document, required(document, object, "source", "", "the spec"), "/source", '"source"');
+  if (object["source"] === undefined && needsSource) throw withoutSource(document);
+  const source = object["source"] === undefined ? undefined : sourceAt(document, object["source"], "/source", '"source"');
   const value = textAt(document, required(document, object, "value", "", "the spec"), "/value", '"value"');
   const given = required(document, object, "levels", "", "the spec");
   if (!Array.isArray(given) || given.length === 0 || given.length > LEVELS_MAX)
@@ -358,6 +306,7 @@ export function parseSpec(text: string, file?: string): SpecContent {
     levels: nest(document, levels),
     nan: object["nan"] === undefined ? "propagate" : choiceAt(document, object["nan"], "/nan", NANS, '"nan"'),
     nullKeys: object["nullKeys"] === undefined ? "error" : choiceAt(document, object["nullKeys"], "/nullKeys", NULL_KEYS, '"nullKeys"'),
+    stream: streamAt(document, object["stream"]),
     document,
   };
 }

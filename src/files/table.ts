@@ -9,15 +9,27 @@
  * Rows sorted by the three text keys took 9 times the nested SQL of their run. Through a stored table the lists cost about 10 % more, but
  * are then read in pieces of known length: the memory is allocated once and no copy holds the event loop for long.
  */
-import { FourfoldError, nearest, show } from "../errors.ts";
+import { FourfoldError, show } from "../errors.ts";
 import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
 import type { Dtype, NanPolicy, TypedData } from "../types.ts";
-import { type Column, type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
-import { type Allowed, resolvePath } from "./folders.ts";
-import type { JsonDocument } from "./json.ts";
+import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
+import type { Allowed } from "./folders.ts";
+import {
+  asDouble,
+  keyCell,
+  keySql,
+  keyText,
+  type NumberColumn,
+  numberColumn,
+  type Opened,
+  openSource,
+  placed,
+  showKey,
+  tableOf,
+} from "./source.ts";
 import type { ReadOptions, SpecContent, SpecLevel, SpecSource } from "./spec.ts";
-import { hasCollation, identifier, quoted, replacePaths, singleSelect, sqlPaths } from "./sql.ts";
+import { readWeightTable } from "./weight-table.ts";
 
 /** Bytes copied in one go: 4 MiB take about 3 ms of the event loop. */
 const PIECE_BYTES = 1 << 22;
@@ -31,196 +43,7 @@ const LISTS_BYTES_MAX = 1 << 24;
 const VECTOR = 2048;
 /** Offsets are 32-bit. */
 const RECORDS_MAX = 2 ** 32 - 1;
-/** Beyond it float64 does not hold every integer. */
-const EXACT_MAX = "9007199254740992";
-
-/** A source as SQL with absolute paths, and its columns. */
-interface Opened {
-  readonly sql: string;
-  readonly columns: readonly Column[];
-  /** What messages call it. */
-  readonly subject: string;
-  /** Its place in the spec. */
-  readonly pointer: string;
-  /** The SQL names a collation, which would group other texts together than the contract does. */
-  readonly collated: boolean;
-}
-
-/** A column as numbers: an SQL expression, its type, and a test that is true where float64 is not exact. */
-interface NumberColumn {
-  readonly name: string;
-  readonly sql: string;
-  readonly type: Dtype;
-  readonly inexact: string | undefined;
-  /** A wide type read as INTEGER, which fails where it does not fit. */
-  readonly narrowed: boolean;
-}
-
-const RAW_TYPES: Readonly<Record<string, Dtype>> = { TINYINT: "i8", SMALLINT: "i16", INTEGER: "i32", UTINYINT: "u8" };
-const EXACT_INTEGERS = ["TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"];
-const WIDE_INTEGERS = ["BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"];
-const TEXT_KEYS = [
-  "VARCHAR",
-  "ENUM",
-  "UUID",
-  "DATE",
-  "TIME",
-  "TIME_TZ",
-  "TIME_NS",
-  "TIMESTAMP",
-  "TIMESTAMP_S",
-  "TIMESTAMP_MS",
-  "TIMESTAMP_NS",
-  "TIMESTAMP_TZ",
-];
 const BYTES_OF: Readonly<Record<Dtype, number>> = { f64: 8, f32: 4, i32: 4, i16: 2, i8: 1, u8: 1 };
-
-/** `error` with the place of the part of the spec that caused it. */
-function placed(error: unknown, document: JsonDocument, pointer: string): unknown {
-  if (!(error instanceof FourfoldError) || error.at?.pointer !== undefined || error.code === "ERR_FOURFOLD_ABORTED") return error;
-  const { fix, given, expected, cause } = error;
-  const place = document.valueAt(pointer);
-  const text = fix === undefined ? error.message : error.message.slice(0, -(fix.length + 2));
-  return new FourfoldError(error.code, `${document.file ?? "spec"}:${place.line}:${place.column}: ${text}`, {
-    given,
-    expected,
-    ...(fix === undefined ? {} : { fix }),
-    cause: cause ?? error,
-    at: { ...(document.file === undefined ? {} : { file: document.file }), ...place, ...error.at, pointer },
-  });
-}
-
-async function openSource(
-  db: Database,
-  source: SpecSource,
-  pointer: string,
-  spec: SpecContent,
-  allowed: Allowed,
-  signal: AbortSignal | undefined,
-): Promise<Opened> {
-  const place = "sql" in source ? `${pointer}/sql` : `${pointer}/file`;
-  try {
-    if ("file" in source) {
-      const file = resolvePath(source.file, allowed);
-      const watch: Watch = { signal, subject: source.file };
-      const sql = `from read_${source.format}(${quoted(file)})`;
-      return { sql, columns: await db.columns(sql, watch), subject: source.file, pointer: place, collated: false };
-    }
-    const watch: Watch = { signal };
-    const statement = singleSelect(await db.syntax(source.sql, watch));
-    const paths = sqlPaths(source.sql, statement);
-    const sql = replacePaths(source.sql, paths, (path) => resolvePath(path, allowed));
-    const subject = paths.length === 1 ? (paths[0] as { path: string }).path : "the source";
-    return { sql, columns: await db.columns(sql, { signal, subject }), subject, pointer: place, collated: hasCollation(statement) };
-  } catch (error) {
-    throw placed(error, spec.document, place);
-  }
-}
-
-/** `query` takes the text as data, so that a comment or semicolon at its end cannot reach the SQL around it. */
-function tableOf(opened: Opened): string {
-  return `query(${quoted(opened.sql)}) as source`;
-}
-
-function columnOf(opened: Opened, name: string, role: string): Column {
-  const same = opened.columns.filter((column) => column.name.toLowerCase() === name.toLowerCase());
-  const exact = same.filter((column) => column.name === name);
-  if (exact.length === 1 && same.length === 1) return exact[0] as Column;
-  if (same.length > 1)
-    throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${role}: ${opened.subject} has ${same.length} columns called ${show(name)}`, {
-      given: name,
-      at: { column: name },
-      fix: "Name the columns apart in the SQL: select a.x as left_x, …",
-    });
-  const names = opened.columns.map((column) => column.name);
-  const meant = nearest(name, names);
-  throw new FourfoldError(
-    "ERR_FOURFOLD_COLUMN",
-    `${role}: ${opened.subject} has no column ${show(name)}; it has ${names.slice(0, 40).join(", ")}`,
-    {
-      given: name,
-      expected: names,
-      at: { column: name },
-      ...(meant === undefined ? {} : { fix: `Did you mean ${show(meant)}?` }),
-    },
-  );
-}
-
-const isNumeric = ({ type }: Column): boolean =>
-  EXACT_INTEGERS.includes(type) || WIDE_INTEGERS.includes(type) || ["FLOAT", "DOUBLE", "DECIMAL"].includes(type);
-
-/**
- * A column as numbers: small integers and FLOAT as they are, the rest as DOUBLE with NaN for null. `narrow` reads wide integers
- * as INTEGER, which they nearly always are: lists of 4 bytes instead of 8 save a quarter of the reading.
- */
-function numberColumn(opened: Opened, name: string, role: string, narrow: boolean): NumberColumn {
-  const column = columnOf(opened, name, role);
-  if (!isNumeric(column)) {
-    const numeric = opened.columns.filter(isNumeric).map((other) => other.name);
-    throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${role}: column ${show(name)} is ${column.type}, expected numbers`, {
-      given: column.type,
-      expected: "a numeric column",
-      at: { column: name },
-      fix: numeric.length === 0 ? "The source has no numeric column" : `Numeric columns: ${numeric.join(", ")}`,
-    });
-  }
-  const reference = `source.${identifier(name)}`;
-  const wide = WIDE_INTEGERS.includes(column.type);
-  const raw = wide && narrow ? "i32" : Object.hasOwn(RAW_TYPES, column.type) ? RAW_TYPES[column.type] : undefined;
-  if (raw !== undefined)
-    return { name, sql: raw === "i32" ? `${reference}::INTEGER` : reference, type: raw, inexact: undefined, narrowed: wide };
-  const sqlType = column.type === "FLOAT" ? "FLOAT" : "DOUBLE";
-  const limit = exactLimit(column);
-  // Through text a wide decimal becomes the nearest float64; DuckDB's own cast divides and rounds twice.
-  const cast = column.type === "DECIMAL" && (column.width ?? 38) > 15 ? `${reference}::VARCHAR::DOUBLE` : `${reference}::${sqlType}`;
-  return {
-    name,
-    sql: `coalesce(${cast}, 'NaN'::${sqlType})`,
-    type: sqlType === "FLOAT" ? "f32" : "f64",
-    inexact: limit === undefined ? undefined : `(${reference} > ${limit} or ${reference} < -${limit})`,
-    narrowed: false,
-  };
-}
-
-/** The magnitude beyond which a column may hold integers that float64 does not; undefined if it cannot reach there. */
-function exactLimit({ type, width = 38, scale = 0 }: Column): string | undefined {
-  return WIDE_INTEGERS.includes(type) || (type === "DECIMAL" && width - scale > 15) ? EXACT_MAX : undefined;
-}
-
-/** A key column as SQL that groups and orders as the contract says: -0 is 0, NaN is null, texts by code point. */
-function keySql(opened: Opened, name: string, role: string): string {
-  const column = columnOf(opened, name, role);
-  const reference = `source.${identifier(name)}`;
-  if (column.type === "BOOLEAN") return reference;
-  if (EXACT_INTEGERS.includes(column.type) || column.type === "BIGINT") return `${reference}::BIGINT`;
-  if (WIDE_INTEGERS.includes(column.type)) return `${reference}::HUGEINT`;
-  if (column.type === "FLOAT" || column.type === "DOUBLE" || (column.type === "DECIMAL" && (column.width ?? 38) <= 15))
-    return `case when isnan(${reference}::DOUBLE) then null else ${reference}::DOUBLE + 0.0 end`;
-  if (TEXT_KEYS.includes(column.type)) return opened.collated ? `(${reference}::VARCHAR collate C)` : `${reference}::VARCHAR`;
-  throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${role}: column ${show(name)} is ${column.type}, which is no key`, {
-    given: column.type,
-    expected: "numbers, texts, booleans or dates",
-    at: { column: name },
-    fix: `Cast it in the SQL: ${name}::VARCHAR`,
-  });
-}
-
-/** A column as float64, NaN for null. */
-const asDouble = (column: NumberColumn): string => `coalesce((${column.sql})::DOUBLE, 'NaN'::DOUBLE)`;
-
-function keyCell(cell: unknown): Key {
-  if (typeof cell === "bigint") return Number.isSafeInteger(Number(cell)) ? Number(cell) : cell;
-  return cell as Key;
-}
-
-/** A node's key as messages show it. */
-function showKey(names: readonly string[], key: readonly Key[]): string {
-  if (names.length === 0) return "the only node";
-  return names.map((name, i) => `${name} ${typeof key[i] === "bigint" ? `${key[i]}` : JSON.stringify(key[i])}`).join(", ");
-}
-
-const keyText = (key: readonly Key[]): string =>
-  key.map((cell) => (typeof cell === "bigint" ? `${cell}n` : JSON.stringify(cell))).join(",");
 
 /** A level while its nodes arrive. */
 class LevelBuilder {
@@ -309,7 +132,7 @@ class TableReader {
   async read(began: number): Promise<GroupedTable> {
     const { signal, onProgress } = this.#options;
     const spec = this.#spec;
-    const source = await openSource(this.#db, spec.source, "/source", spec, this.#allowed, signal);
+    const source = await openSource(this.#db, spec.source, "/source", spec.document, this.#allowed, signal);
     const watch: Watch = { signal, subject: source.subject };
 
     const grouping = await this.#group(source, { ...watch, onProgress });
@@ -556,60 +379,17 @@ class TableReader {
     child: LevelBuilder,
     watch: Watch,
   ): Promise<Float64Array> {
-    const level = this.#spec.levels[i] as SpecLevel;
-    const pointer = `/levels/${i}/weights`;
-    const opened = await openSource(this.#db, weights.table, `${pointer}/table`, this.#spec, this.#allowed, watch.signal);
-    const role = `the weights of level ${show(level.name)}`;
-    const keys = child.level.by.map((name) => this.#at(`${pointer}/table`, () => keySql(opened, name, role)));
-    const value = this.#at(`${pointer}/value`, () => numberColumn(opened, weights.value, role, false));
-    const weightOf = new Map<string, number>();
-    const fail = (what: string, key: readonly Key[], fix: string): FourfoldError =>
-      placed(
-        new FourfoldError(
-          "ERR_FOURFOLD_WEIGHTS",
-          `level ${show(level.name)}: the weights table ${what} ${child.level.name} (${showKey(child.level.by, key)})`,
-          {
-            given: key,
-            at: { level: level.name },
-            fix,
-          },
-        ),
-        this.#spec.document,
-        pointer,
-      ) as FourfoldError;
-    const sql = `select ${[...keys, asDouble(value), value.inexact ?? "false"].join(", ")} from ${tableOf(opened)}`;
-    let example: Key[] | undefined;
-    try {
-      for await (const chunk of this.#db.chunks(sql, { signal: watch.signal, subject: opened.subject })) {
-        const cells = [...keys, "", ""].map((_, column) => chunk.cells(column));
-        for (let row = 0; row < chunk.rows; row++) {
-          const key = keys.map((_, k) => keyCell((cells[k] as unknown[])[row]));
-          const text = keyText(key);
-          if (weightOf.has(text)) throw fail("has two rows for", key, "Keep one row for each key");
-          if ((cells[keys.length + 1] as unknown[])[row] === true)
-            throw new FourfoldError(
-              "ERR_FOURFOLD_INTEGER",
-              `${role}: the weight of ${showKey(child.level.by, key)} is an integer beyond 2^53`,
-              { at: { column: weights.value }, fix: "Cast it: value::DOUBLE" },
-            );
-          example ??= key;
-          weightOf.set(text, Number((cells[keys.length] as unknown[])[row]));
-        }
-      }
-    } catch (error) {
-      throw placed(error, this.#spec.document, opened.pointer);
-    }
+    const { byText, fail } = await readWeightTable(this.#db, this.#spec, i, weights, this.#allowed, watch);
     const result = new Float64Array(child.starts.length);
     for (let node = 0; node < result.length; node++) {
       const key = child.keyAt(node);
-      const weight = weightOf.get(keyText(key));
-      if (weight === undefined)
-        throw fail(
-          "has no row for",
-          key,
-          example === undefined ? "The table is empty" : `Add the row; the table's keys look like (${showKey(child.level.by, example)})`,
-        );
-      result[node] = weight;
+      const found = byText.get(keyText(key));
+      if (found === undefined) {
+        const [first] = byText.values();
+        const like = first && `Add the row; the table's keys look like (${showKey(child.level.by, first.key)})`;
+        throw fail("has no row for", key, like ?? "The table is empty");
+      }
+      result[node] = found.weight;
     }
     return result;
   }

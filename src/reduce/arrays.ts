@@ -17,3 +17,11 @@ export function isDetached({ buffer }: { readonly buffer: ArrayBufferLike }): bo
     return true;
   }
 }
+
+/** The array itself if it has room for `length` values, or a copy with room for twice as many, or for `length`; new values are 0. */
+export function grown<T extends Float64Array | Int32Array | Uint32Array | Uint8Array>(array: T, length: number): T {
+  if (length <= array.length) return array;
+  const more = new (array.constructor as new (length: number) => T)(Math.max(length, 2 * array.length));
+  more.set(array);
+  return more;
+}

@@ -222,7 +222,11 @@ function* keptRecords(n: number, columns: readonly Encoded[]): Generator<void, U
   return order.subarray(0, kept);
 }
 
-export function* countingSort(order: Uint32Array, { codes, keys }: Encoded): Generator<void, Uint32Array> {
+/** Sorts places by the code at each, stably; codes are below `keys.length`. */
+export function* countingSort(
+  order: Uint32Array,
+  { codes, keys }: { readonly codes: Uint32Array; readonly keys: { readonly length: number } },
+): Generator<void, Uint32Array> {
   const next = new Uint32Array(keys.length + 1);
   for (let i = 0; i < order.length; i++) {
     next[codes[order[i]!]! + 1]!++;

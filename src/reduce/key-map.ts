@@ -16,6 +16,11 @@ export class KeyMap {
     if (isLarge(key)) this.#large.set(key.toString(36), number);
     else this.#numbers.set(key, number);
   }
+
+  delete(key: unknown): void {
+    if (isLarge(key)) this.#large.delete(key.toString(36));
+    else this.#numbers.delete(key);
+  }
 }
 
 function isLarge(key: unknown): key is bigint {

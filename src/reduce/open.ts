@@ -29,6 +29,13 @@ export interface GroupedBatch {
   readonly weights: Float64Array | undefined;
 }
 
+/** What closing gives: the values of the kept levels, and how many records are in them, skipped ones included. */
+export type ClosedNodes = Omit<Levels, "leaves"> & {
+  readonly records: number;
+  readonly outermost: LevelValues;
+  readonly outputs: number | undefined;
+};
+
 /** See the head of this file. */
 export class OpenNodes {
   readonly #chain: Chain;
@@ -97,9 +104,7 @@ export class OpenNodes {
   }
 
   /** Closes all nodes and reduces the levels above them. The state stays as it is. */
-  close(
-    kept: readonly boolean[],
-  ): Omit<Levels, "leaves"> & { readonly records: number; readonly outermost: LevelValues; readonly outputs: number | undefined } {
+  close(kept: readonly boolean[]): ClosedNodes {
     const { nodes } = this;
     const { names, depths } = this.#keys;
     const { nan, accuracy } = this.#policy;
@@ -165,7 +170,8 @@ export class OpenNodes {
   }
 }
 
-function statesOf(chain: Chain, { nan, accuracy }: Policy): NodeStates {
+/** Empty states of level f of a chain over records. @throws FourfoldError ERR_FOURFOLD_REDUCTION for a user's that needs an order or has no bytes */
+export function statesOf(chain: Chain, { nan, accuracy }: Policy): NodeStates {
   const { kind, ddof = 0, user } = leafReduction(chain);
   if (kind === "user") return new UserStates(user!, chain.levels[0]!.name);
   return nodeStates({ kind, ddof, quotient: accuracy === "exact" ? "real" : "rounded", skip: nan === "skip" });

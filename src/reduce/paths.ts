@@ -206,7 +206,8 @@ export function writeKey(to: ByteWriter, key: Key): void {
   } else to.byte(key === null ? TAG.null : key ? TAG.true : TAG.false);
 }
 
-function readKey(from: ByteReader): Key {
+/** Reads what {@link writeKey} wrote. @throws FourfoldError ERR_FOURFOLD_STATE */
+export function readKey(from: ByteReader): Key {
   const tag = from.byte();
   switch (tag) {
     case TAG.null:

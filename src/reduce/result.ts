@@ -191,3 +191,22 @@ function parentOf(level: Tree["levels"][number], child: number): number {
   }
   return low;
 }
+
+/** The one value of a result. @throws FourfoldError ERR_FOURFOLD_FRAMES if there are several, or none */
+export function onlyValue(values: Float64Array, shape: readonly number[]): number {
+  if (values.length === 1) return values[0]!;
+  throw new FourfoldError("ERR_FOURFOLD_FRAMES", `the result has ${values.length} values, shape [${shape.join(", ")}]`, {
+    given: values.length,
+    expected: 1,
+    fix: "Read values instead of value",
+  });
+}
+
+/** Values of the outermost level with the outputs as their last axis. */
+export function outputsLast(values: Float64Array, outputs: number): Float64Array {
+  if (outputs <= 1) return values;
+  const nodes = values.length / outputs;
+  const last = new Float64Array(values.length);
+  for (let r = 0, i = 0; r < outputs; r++) for (let node = 0; node < nodes; node++) last[node * outputs + r] = values[i++]!;
+  return last;
+}

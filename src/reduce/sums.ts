@@ -58,6 +58,19 @@ export class ExactSums {
     if (!addWord(this.#words, at, x)) this.#addLarge(group, x, 1);
   }
 
+  /** Adds values `from` to `to`, each to its group; none where that is negative. */
+  addAll(groups: Int32Array, values: ArrayLike<number>, from: number, to: number): void {
+    const words = this.#words;
+    for (let i = from; i < to; i++) {
+      const group = groups[i]!;
+      if (group < 0) continue;
+      const at = WORDS * group;
+      const x = values[i]!;
+      words[at + 3]! += 1;
+      if (!addWord(words, at, x)) this.#addLarge(group, x, 1);
+    }
+  }
+
   /** Takes x out of a group. */
   subtract(group: number, x: number): void {
     const at = WORDS * group;
@@ -65,10 +78,51 @@ export class ExactSums {
     if (!addWord(this.#words, at, -x)) this.#addLarge(group, x, -1);
   }
 
+  /** Takes x out of a group and adds y: as {@link ExactSums.subtract} and {@link ExactSums.add}, in one go where three words hold all of it. */
+  exchange(group: number, x: number, y: number): void {
+    const words = this.#words;
+    const at = WORDS * group;
+    const a = words[at]!;
+    const b = words[at + 1]!;
+    const c = words[at + 2]!;
+    // Six TwoSums: −x down the words, then y.
+    const h = a - x;
+    const x1 = h - a;
+    const l = a - (h - x1) + (-x - x1);
+    const m = b + l;
+    const x2 = m - b;
+    const l2 = b - (m - x2) + (l - x2);
+    const n = c + l2;
+    const x3 = n - c;
+    const lost = c - (n - x3) + (l2 - x3);
+    const high = h + y;
+    const y1 = high - h;
+    const k = h - (high - y1) + (y - y1);
+    const middle = m + k;
+    const y2 = middle - m;
+    const k2 = m - (middle - y2) + (k - y2);
+    const low = n + k2;
+    const y3 = low - n;
+    if (lost !== 0 || n - (low - y3) + (k2 - y3) !== 0) {
+      // Something is beyond three words, or not finite.
+      this.subtract(group, x);
+      this.add(group, y);
+      return;
+    }
+    words[at] = high;
+    words[at + 1] = middle;
+    words[at + 2] = low;
+  }
+
   /** Adds the exact product w·x to a group. */
   addProduct(group: number, w: number, x: number): void {
     this.#words[WORDS * group + 3]! += 1;
     this.#addProduct(group, w, x, 1);
+  }
+
+  /** Adds products `from` to `to`, each to its group; none where that is negative. */
+  addAllProducts(groups: Int32Array, ws: ArrayLike<number>, xs: ArrayLike<number>, from: number, to: number): void {
+    for (let i = from; i < to; i++) if (groups[i]! >= 0) this.addProduct(groups[i]!, ws[i]!, xs[i]!);
   }
 
   /** Takes w·x out of a group. */
@@ -87,6 +141,16 @@ export class ExactSums {
     this.#merge(group, sum, -1);
   }
 
+  /** Adds all that a group of another store holds to a group. */
+  mergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, 1);
+  }
+
+  /** Takes out of a group all that a group of another store holds. */
+  unmergeFrom(group: number, from: ExactSums, other: number): void {
+    this.#mergeFrom(group, from, other, -1);
+  }
+
   /** Terms added to a group less terms taken out. */
   items(group: number): number {
     return this.#words[WORDS * group + 3]!;
@@ -96,7 +160,7 @@ export class ExactSums {
   value(group: number): number {
     const at = WORDS * group;
     const words = this.#words;
-    const value = this.#grown.has(group) ? Number.NaN : roundWords(words[at]!, words[at + 1]!, words[at + 2]!);
+    const value = this.#grown.size > 0 && this.#grown.has(group) ? Number.NaN : roundWords(words[at]!, words[at + 1]!, words[at + 2]!);
     return value === value ? value : this.sum(group).value();
   }
 
@@ -130,6 +194,18 @@ export class ExactSums {
     }
     if (!addWord(this.#words, at, product)) this.#addLarge(group, product, 1);
     if (error !== 0 && !addWord(this.#words, at, error)) this.#addLarge(group, error, 1);
+  }
+
+  #mergeFrom(group: number, from: ExactSums, other: number, sign: 1 | -1): void {
+    const words = from.#words;
+    const at = WORDS * other;
+    this.#words[WORDS * group + 3]! += sign * words[at + 3]!;
+    for (let word = 0; word < 3; word++) {
+      const x = sign * words[at + word]!;
+      if (x !== 0 && !addWord(this.#words, WORDS * group, x)) this.#addLarge(group, x, 1);
+    }
+    const grown = from.#grown.get(other);
+    if (grown !== undefined) this.#addGrown(group, grown, sign);
   }
 
   #merge(group: number, sum: ExactSum, sign: 1 | -1): void {

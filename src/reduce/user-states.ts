@@ -3,7 +3,7 @@ import { FourfoldError, show } from "../errors.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import { canonical } from "./exact.ts";
 import type { ReductionDefinition } from "./reductions.ts";
-import type { NodeStates } from "./states.ts";
+import { addEach, type NodeStates } from "./states.ts";
 
 /** See the head of this file. Any of its methods throws what the user's functions throw, as ERR_FOURFOLD_REDUCTION. */
 export class UserStates implements NodeStates {
@@ -40,6 +40,10 @@ export class UserStates implements NodeStates {
   add(node: number, x: number, _w: number): void {
     this.#states[node] = this.#call("add", node, () => this.#definition.add(this.#states[node], x));
     this.#items[node]!++;
+  }
+
+  addAll(nodes: Int32Array, values: ArrayLike<number>, weights: ArrayLike<number> | undefined, from: number, to: number): void {
+    addEach(this, nodes, values, weights, from, to);
   }
 
   /** A copy is merged: a user's merge may keep what it is given. */

@@ -1,4 +1,11 @@
-/** Public names of `fourfold/stream`: where the records of a stream come from. */
+/** Public names of `fourfold/stream`: where the records of a stream come from, and where its results go. */
+
+export type { RowLevel } from "../reduce/rows.ts";
+export { replayable } from "./items.ts";
+export { callbackSink } from "./sinks/callback.ts";
+export { csvSink } from "./sinks/csv.ts";
+export { ndjsonSink } from "./sinks/ndjson.ts";
+export type { TextSinkOptions } from "./sinks/text.ts";
 export { arrow } from "./sources/arrow.ts";
 export type { ArrowOptions } from "./sources/arrow-decoder.ts";
 export type { BytesInput } from "./sources/bytes.ts";

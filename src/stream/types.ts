@@ -5,6 +5,8 @@
 import type { FourfoldError } from "../errors.ts";
 import type { Key, KeyColumn } from "../reduce/key.ts";
 import type { LevelView } from "../reduce/result.ts";
+import type { RowLevel } from "../reduce/rows.ts";
+import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
 
 /** A column of keys as codes: entry i has the key dictionary[codes[i]]. Blocks that share one dictionary object are the fastest way in. */
@@ -32,7 +34,7 @@ export interface Block {
    * Weights of outer levels that records carry, by the name of the level: all records below one child must agree on it. They are for levels
    * made with `{ perNode: [] }`.
    */
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>>;
+  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>> | undefined;
 }
 
 /** A record or line that could not be taken, for the dead-letter output. */
@@ -130,19 +132,44 @@ export interface StreamResult {
   readonly contract: string;
   /** The nodes of a kept level. @throws FourfoldError ERR_FOURFOLD_LEVEL */
   level(name: string): LevelView;
+  /**
+   * The result under other weights of an outer level, from the nodes that were kept: no record is read again.
+   * @throws FourfoldError ERR_FOURFOLD_LEVEL unless the level inside was kept; ERR_FOURFOLD_WEIGHTS
+   * @example for await (const r of stream) console.log(r.value, r.whatIf("region", { byKey: { north: 2 }, missing: 1 }).value);
+   */
+  whatIf(level: string, weights: WeightsInput): StreamResult;
 }
 
 /** Where a sink stood when a checkpoint was made: what `open` needs to drop all that was written since. JSON. */
 export type SinkPosition = Readonly<Record<string, unknown>>;
 
+/** What a sink is told about the stream whose results it takes. */
+export interface SinkContext {
+  /** The levels that results keep, innermost first. For frames with a result each: the outermost, without keys. */
+  readonly levels: readonly RowLevel[];
+}
+
 /** Where results go. */
 export interface Sink {
   /** Begins, or goes on from a position that `flush` gave: what was written after it is dropped. */
-  open?(position: SinkPosition | undefined): Promise<void>;
+  open?(position: SinkPosition | undefined, context: SinkContext): Promise<void>;
   /** Takes results in order. The stream waits for it. */
   write(results: readonly StreamResult[]): void | Promise<void>;
   /** Makes what was written durable, and says where that is. Without it results are given again after a crash, with the same ids. */
   flush?(): Promise<SinkPosition>;
   /** Ends: after the last result, and after an error. */
   close?(): Promise<void>;
+}
+
+/** A row that came after its window had closed, for the side output. */
+export interface LateRow {
+  readonly source: string;
+  /** Its keys, outermost first. */
+  readonly path: readonly Key[];
+  readonly time: number;
+  /** The record's value, or the value that the levels inside it gave a frame. */
+  readonly value: number;
+  readonly weight: number | undefined;
+  /** The watermark that it missed. */
+  readonly watermark: number;
 }

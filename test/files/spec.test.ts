@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { FourfoldError } from "../../src/errors.ts";
 import { loadSpec } from "../../src/files/index.ts";
-import { parseSpec } from "../../src/files/spec.ts";
+import { parseSpec, parseStreamSpec } from "../../src/files/spec.ts";
 import { Folder, failure } from "./fixture.ts";
 
 const folder = new Folder();
@@ -61,7 +61,7 @@ describe("parseSpec(text)", () => {
   test.each([
     ["{}", 'needs the key "source"', ""],
     ["[]", "expected an object", ""],
-    [but(["valeu"], "v"), 'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys. Did you mean "value"?', "/valeu"],
+    [but(["valeu"], "v"), 'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys, stream. Did you mean "value"?', "/valeu"],
     [but(["source", "fiel"], "x"), 'no key "fiel"; known: sql, file, format. Did you mean "file"?', "/source/fiel"],
     [
       but(["levels", 0, "weight"], "x"),
@@ -158,6 +158,48 @@ describe("loadSpec(path)", () => {
   });
 });
 
+describe('the part "stream" of a spec', () => {
+  const streaming = (stream: unknown): string => but(["stream"], stream);
+
+  test("holds the column of event times and the windows; fourfold run leaves it alone", () => {
+    const stream = {
+      time: "at",
+      timeUnit: "s",
+      window: { sizeMs: 60_000, everyMs: 10_000, offsetMs: -5, early: { everyMs: 250 }, late: { everyRows: 9 }, panes: "discarding" },
+    };
+    expect(parseSpec(streaming(stream)).stream).toEqual(stream);
+    expect(parseSpec(but(["nan"], "skip")).stream).toEqual({});
+  });
+
+  test("lets a spec be without a source, which fourfold run needs", () => {
+    const text = but(["source"], undefined);
+    expect(parseStreamSpec(text).source).toBeUndefined();
+    expect(refusal(text).message).toMatch(/the spec needs the key "source".*fourfold stream/);
+  });
+
+  test.each([
+    [[], "expected an object", "/stream"],
+    [{ tiem: "at" }, 'no key "tiem"; known: time, timeUnit, window. Did you mean "time"?', "/stream/tiem"],
+    [{ time: 5 }, "expected a text", "/stream/time"],
+    [{ timeUnit: "s" }, '"timeUnit" needs "time"', "/stream/timeUnit"],
+    [{ time: "at", timeUnit: "sec" }, 'expected "s", "ms", "us" or "ns"', "/stream/timeUnit"],
+    [{ time: "at", window: { sizeMS: 5 } }, 'Did you mean "sizeMs"?', "/stream/window/sizeMS"],
+    [{ time: "at", window: { sizeMs: 0 } }, '"sizeMs": given 0, expected a whole number from 1', "/stream/window/sizeMs"],
+    [{ time: "at", window: { sizeMs: 1.5 } }, "expected a whole number", "/stream/window/sizeMs"],
+    [{ time: "at", window: { sizeMs: 5, offsetMs: "1" } }, "expected a whole number", "/stream/window/offsetMs"],
+    [{ window: { sizeMs: 5 } }, 'windows in event time need "time"', "/stream/window/sizeMs"],
+    [{ window: { panes: "both" } }, 'expected "accumulating" or "discarding"', "/stream/window/panes"],
+    [{ window: { early: 5 } }, "expected an object", "/stream/window/early"],
+    [{ window: { early: { everyRow: 5 } } }, 'Did you mean "everyRows"?', "/stream/window/early/everyRow"],
+    [{ window: { late: { everyMs: 5 } } }, 'no key "everyMs"; known: everyRows', "/stream/window/late/everyMs"],
+  ])("refuses %j with its place", (stream, message, pointer) => {
+    const error = refusal(streaming(stream));
+    expect(error.message).toMatch(/^s\.json:1:\d+: /);
+    expect(error.message).toContain(message);
+    expect([error.code, error.at?.pointer]).toEqual(["ERR_FOURFOLD_SPEC", pointer]);
+  });
+});
+
 test("the published schema names the same keys and words as the parser", () => {
   const schema = JSON.parse(readFileSync(new URL("../../src/files/spec.schema.json", import.meta.url), "utf8"));
   const known = (text: string): string[] => refusal(text).expected as string[];
@@ -165,6 +207,16 @@ test("the published schema names the same keys and words as the parser", () => {
   expect(Object.keys(schema.$defs.level.properties).sort()).toEqual([...known(but(["levels", 0, "zzz"], 1))].sort());
   expect(schema.$defs.level.properties.reduce.enum).toEqual(known(but(["levels", 0, "reduce"], "zzz")));
   expect(schema.properties.nan.enum).toEqual(known(but(["nan"], "zzz")));
+  const { time: _time, timeUnit, window: _window, ...others } = schema.properties.stream.properties;
+  expect(others).toEqual({});
+  expect(timeUnit.enum).toEqual(known(but(["stream"], { time: "t", timeUnit: "zzz" })));
+  const named = known(but(["stream"], { window: { zzz: 1 } }));
+  expect(Object.keys(schema.$defs.window.properties).sort()).toEqual([...named].sort());
+  for (const name of ["early", "late"])
+    expect(Object.keys(schema.$defs.window.properties[name].properties)).toEqual(
+      known(but(["stream"], { window: { [name]: { zzz: 1 } } })),
+    );
+  expect(schema.$defs.window.properties.panes.enum).toEqual(known(but(["stream"], { window: { panes: "zzz" } })));
   expect(schema.properties.nullKeys.enum).toEqual(known(but(["nullKeys"], "zzz")));
   expect(schema.$defs.source.oneOf[1].properties.format.enum).toEqual(known(but(["source", "format"], "zzz")));
   const described = (node: unknown): boolean =>

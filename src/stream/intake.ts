@@ -1,0 +1,339 @@
+/**
+ * The queue between sources and batches: bounded in rows and bytes, whatever comes in. Who meets a full queue waits, or the oldest rows go,
+ * or it is an error. Frames lie in a store of their own (frames.ts), where kernels read them; records lie in their blocks.
+ */
+import { FourfoldError } from "../errors.ts";
+import type { TypedData } from "../types.ts";
+import { type Columns, cut, cutColumns } from "./columns.ts";
+import type { FrameStore, Slot } from "./frames.ts";
+import type { Block } from "./types.ts";
+
+/** What a producer that is too fast, or a consumer that is too slow, meets. */
+export type Overflow = "block" | "latest" | "error";
+
+/** Rows that came together. */
+export interface Segment extends Columns {
+  readonly source: number;
+  readonly rows: number;
+  /** Values of records; undefined for frames, which are in their slot. */
+  readonly data: TypedData | undefined;
+  readonly slot: Slot | undefined;
+  readonly bytes: number;
+  /** When they came, in milliseconds. */
+  readonly arrivedAt: number;
+  /** Where the source goes on after them; undefined within a block. */
+  next: number | undefined;
+  /** True if the source has ended: there are no rows here, and none after. */
+  readonly ends?: boolean;
+}
+
+/** Rows that are reduced together. */
+export interface Batch {
+  readonly segments: readonly Segment[];
+  readonly rows: number;
+  readonly bytes: number;
+  /** When its oldest row came. */
+  readonly since: number;
+  /** Rows that were dropped before these. */
+  readonly passed: readonly Passed[];
+}
+
+/** Rows of a source that were dropped: it stands `rows` rows after `next`, or after where it stood. */
+export interface Passed {
+  readonly source: number;
+  readonly rows: number;
+  readonly next: number | undefined;
+}
+
+/** Limits of the queue. */
+export interface IntakeLimits {
+  readonly queueRowsMax: number;
+  readonly queueBytesMax: number;
+  readonly overflow: Overflow;
+}
+
+/** Bytes of a row besides its values: time, weight and keys, each as long as a pointer. */
+function overheadOf({ keys, times, weights, childWeights = {} }: Columns): number {
+  return 8 * (keys.length + (times ? 1 : 0) + (weights ? 1 : 0) + Object.keys(childWeights).length);
+}
+
+/** See the head of this file. */
+export class Intake {
+  readonly #limits: IntakeLimits;
+  readonly #frames: FrameStore | undefined;
+  readonly #queue: Segment[] = [];
+  /** Segments of `#queue` that were taken; they are cut off now and then. */
+  #first = 0;
+  #rows = 0;
+  #bytes = 0;
+  #dropped = 0;
+  #ends = 0;
+  /** By source: what the position of the source has yet to be moved by, for rows that were dropped. */
+  readonly #passed: Map<number, Passed> = new Map();
+  #room: (() => void)[] = [];
+  #rang: (() => void) | undefined;
+
+  constructor(limits: IntakeLimits, frames?: FrameStore) {
+    this.#limits = limits;
+    this.#frames = frames;
+  }
+
+  /** Rows that wait. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** True if neither rows nor ends of sources wait. */
+  get isEmpty(): boolean {
+    return this.#rows === 0 && this.#ends === 0;
+  }
+
+  /** True if the end of a source waits. */
+  get hasEnds(): boolean {
+    return this.#ends > 0;
+  }
+
+  /** When the oldest row came that waits. */
+  get since(): number {
+    for (let i = this.#first; i < this.#queue.length; i++) if (this.#queue[i]!.rows > 0) return this.#queue[i]!.arrivedAt;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Rows that were dropped because the queue was full. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * Takes a block in, in pieces as there is room. Resolves when all of it is in.
+   * @throws FourfoldError ERR_FOURFOLD_QUEUE under overflow "error"
+   */
+  async put(source: number, block: Block, next: number | undefined, now: number, signal: AbortSignal): Promise<void> {
+    for (let from = 0; from < block.rows; ) {
+      if (signal.aborted) return;
+      const rows = this.#offer(source, block, from, next, now);
+      from += rows;
+      if (rows === 0) await this.room();
+    }
+  }
+
+  /** Puts in as many rows of a block as there is room for, from `from` on. Gives their number. */
+  #offer(source: number, block: Block, from: number, next: number | undefined, now: number): number {
+    const left = block.rows - from;
+    const frames = this.#frames;
+    const rowBytes = frames ? frames.bytesPerFrame : block.data.BYTES_PER_ELEMENT + overheadOf(block);
+    const slot = this.reserve(Math.min(left, this.#roomFor(rowBytes, left)), rowBytes);
+    const rows = frames ? (slot?.rows ?? 0) : Math.min(left, this.#roomFor(rowBytes, left));
+    if (rows === 0) return 0;
+    const size = frames?.valuesPerFrame ?? 1;
+    const data = cut(block.data, from * size, (from + rows) * size);
+    if (slot) slot.data.set(data);
+    const { keys, times, weights, childWeights } = cutColumns(block, from, from + rows);
+    this.commit({
+      keys,
+      times,
+      weights,
+      childWeights,
+      source,
+      rows,
+      data: frames ? undefined : data,
+      slot,
+      bytes: rows * rowBytes,
+      arrivedAt: now,
+      next: rows === left ? next : undefined,
+    });
+    return rows;
+  }
+
+  /** Room for `rows` rows of so many bytes, made as the overflow policy says; less, or none, if they must wait. */
+  #roomFor(rowBytes: number, rows: number): number {
+    const { overflow } = this.#limits;
+    // Frames are bounded by their store.
+    const { queueRowsMax, queueBytesMax } = this.#frames ? UNBOUNDED : this.#limits;
+    const free = (): number =>
+      Math.min(queueRowsMax - this.#rows, Math.max(Math.floor((queueBytesMax - this.#bytes) / rowBytes), this.#rows === 0 ? 1 : 0));
+    if (free() > 0 && (overflow === "block" || free() >= rows)) return free();
+    if (overflow === "latest") while (this.#rows > 0 && free() < Math.min(rows, queueRowsMax)) this.#dropOldest(rows - Math.max(0, free()));
+    if (overflow === "error")
+      throw new FourfoldError("ERR_FOURFOLD_QUEUE", `the stream's queue is full: ${this.#rows} rows, ${this.#bytes} bytes`, {
+        given: this.#rows + rows,
+        expected: `queueRowsMax ${queueRowsMax}, queueBytesMax ${queueBytesMax}`,
+        fix: 'Raise the limits, or use overflow "block" (the source waits) or "latest" (the oldest rows are dropped and counted)',
+      });
+    return Math.max(0, free());
+  }
+
+  /** A slot for frames, undefined for records or where there is none. */
+  reserve(rows: number, rowBytes: number): Slot | undefined {
+    const frames = this.#frames;
+    if (!frames || rows === 0) return undefined;
+    const slot = frames.claim(rows);
+    if (slot || this.#limits.overflow === "block") return slot;
+    if (this.#limits.overflow === "error") this.#roomFor(rowBytes, Number.POSITIVE_INFINITY);
+    while (this.#rows > 0) {
+      this.#dropOldest(1);
+      const freed = frames.claim(rows);
+      if (freed) return freed;
+    }
+    return undefined; // all of the store is being reduced
+  }
+
+  /** Adds rows that are in place, at the end. */
+  commit(segment: Segment): void {
+    if (this.#first > 1024 && this.#first * 2 > this.#queue.length) {
+      this.#queue.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#queue.push(segment);
+    this.#rows += segment.rows;
+    this.#bytes += segment.bytes;
+    this.ring();
+  }
+
+  /** The source goes on at `next` after what is in the queue: what lay before it could not be read. */
+  note(source: number, next: number): void {
+    for (let i = this.#queue.length - 1; i >= this.#first; i--) {
+      const segment = this.#queue[i]!;
+      if (segment.source !== source || segment.ends) continue;
+      segment.next = next;
+      return;
+    }
+    this.commit({ ...EMPTY, source, next });
+  }
+
+  /** The source has ended. */
+  end(source: number): void {
+    this.#ends++;
+    this.commit({ ...EMPTY, source, next: undefined, ends: true });
+  }
+
+  /** The oldest rows, at most `rowsMax` and `bytesMax`, but one row at least; undefined if none wait. */
+  take(rowsMax: number, bytesMax: number): Batch | undefined {
+    const segments: Segment[] = [];
+    let rows = 0;
+    let bytes = 0;
+    let since = Number.POSITIVE_INFINITY;
+    const passed = [...this.#passed.values()];
+    this.#passed.clear();
+    while (this.#first < this.#queue.length && rows < rowsMax && (rows === 0 || bytes < bytesMax)) {
+      const segment = this.#queue[this.#first]!;
+      const perRow = segment.rows === 0 ? 0 : segment.bytes / segment.rows;
+      const fit = Math.min(rowsMax - rows, Math.max(1, perRow === 0 ? 1 : Math.floor((bytesMax - bytes) / perRow)));
+      let taken = segment;
+      if (fit < segment.rows) {
+        taken = segmentPart(segment, 0, fit);
+        this.#queue[this.#first] = segmentPart(segment, fit, segment.rows);
+      } else this.#first++;
+      segments.push(taken);
+      if (taken.ends) this.#ends--;
+      rows += taken.rows;
+      bytes += taken.bytes;
+      if (taken.rows > 0) since = Math.min(since, taken.arrivedAt);
+    }
+    this.#rows -= rows;
+    this.#bytes -= bytes;
+    if (rows > 0 && !this.#frames) this.freed();
+    return segments.length === 0 && passed.length === 0 ? undefined : { segments, rows, bytes, since, passed };
+  }
+
+  /** A batch is done: the memory of its frames is free again. */
+  done({ segments }: Batch): void {
+    if (!this.#frames) return;
+    for (const { slot } of segments) if (slot) this.#frames.release(slot);
+    this.freed();
+  }
+
+  /** Resolves when there may be room again. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.#room.push(resolve));
+  }
+
+  /** Resolves when something came, a source ended, or after so many milliseconds. */
+  arrival(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = waitMs < TIMER_MS_MAX ? setTimeout(() => this.ring(), Math.max(0, waitMs)) : undefined;
+      this.#rang = () => {
+        clearTimeout(timer);
+        this.#rang = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Wakes who waits for an arrival. */
+  ring(): void {
+    this.#rang?.();
+  }
+
+  /** Wakes who waits for room. */
+  freed(): void {
+    const waiting = this.#room;
+    this.#room = [];
+    for (const wake of waiting) wake();
+  }
+
+  #dropOldest(rows: number): void {
+    for (let left = rows; left > 0 && this.#first < this.#queue.length; ) {
+      const segment = this.#queue[this.#first]!;
+      if (segment.ends) return; // its rows are gone already
+      const gone = Math.min(left, segment.rows);
+      const { source, next } = segment;
+      const passed = this.#passed.get(source) ?? { source, rows: 0, next: undefined };
+      const ends = gone === segment.rows;
+      this.#passed.set(source, ends && next !== undefined ? { source, rows: 0, next } : { ...passed, rows: passed.rows + gone });
+      if (ends) {
+        this.#first++;
+        this.#bytes -= segment.bytes;
+        if (segment.slot) this.#frames!.release(segment.slot);
+      } else {
+        const rest = segmentPart(segment, gone, segment.rows);
+        this.#bytes -= segment.bytes - rest.bytes;
+        this.#queue[this.#first] = rest;
+        if (segment.slot) this.#frames!.release(segment.slot.part(0, gone));
+      }
+      this.#rows -= gone;
+      this.#dropped += gone;
+      left -= gone;
+    }
+  }
+}
+
+/** A segment without rows. */
+const EMPTY = {
+  rows: 0,
+  keys: [],
+  times: undefined,
+  weights: undefined,
+  data: undefined,
+  slot: undefined,
+  bytes: 0,
+  arrivedAt: 0,
+} as const;
+
+const UNBOUNDED = { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER };
+
+/** What timers can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Rows `from` … `to` − 1 of a segment. */
+export function segmentPart(segment: Segment, from: number, to: number): Segment {
+  const { source, rows, data, slot, bytes, arrivedAt, next } = segment;
+  const { keys, times, weights, childWeights } = cutColumns(segment, from, to);
+  return {
+    keys,
+    times,
+    weights,
+    childWeights,
+    source,
+    rows: to - from,
+    data: data && cut(data, from, to),
+    slot: slot?.part(from, to),
+    bytes: (bytes / rows) * (to - from),
+    arrivedAt,
+    next: to === rows ? next : undefined,
+  };
+}

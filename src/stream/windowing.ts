@@ -1,0 +1,186 @@
+/** The option `window`: how records of a stream are put into windows and when those fire. Read and checked here; docs/event-time.md explains it. */
+import { badOption, checkNames, FourfoldError } from "../errors.ts";
+
+/** Windows of a stream. With neither a size in time nor in rows there is one window, which ends with the stream. */
+export interface WindowOptions {
+  /** Length of a window in event time. */
+  readonly sizeMs?: number;
+  /** From the start of one window to the start of the next, at most `sizeMs`. Default `sizeMs`: windows follow one another. */
+  readonly everyMs?: number;
+  /** Windows start at multiples of `everyMs`, plus this. Default 0: 1970-01-01T00:00Z. */
+  readonly offsetMs?: number;
+  /** Length of a window in records, in the order in which they come. */
+  readonly sizeRows?: number;
+  /** Records from the start of one window to the start of the next, at most `sizeRows`. Default `sizeRows`. */
+  readonly everyRows?: number;
+  /** How long after the watermark has passed the end of a window late records are still let in, in event time. Default 0. */
+  readonly latenessMsMax?: number;
+  /** How much earlier than the latest record of its source a record may be: the watermark of a source is its latest event time less this. Default 0. */
+  readonly outOfOrderMsMax?: number;
+  /** Processing time after which a source without records holds the watermark back no longer. Default never. */
+  readonly idleMsMax?: number;
+  /** Records whose event time is further ahead of the processing clock than this are refused. Default none are. */
+  readonly futureMsMax?: number;
+  /** Fire windows that are not complete: so much processing time after the first record since the last firing, or after so many records. */
+  readonly early?: { readonly everyMs?: number; readonly everyRows?: number };
+  /** Fire a window again after so many late records. Default once for the late records of one batch. */
+  readonly late?: { readonly everyRows?: number };
+  /** Whether each firing holds all records of the window (`"accumulating"`, the default) or those since the last one. */
+  readonly panes?: "accumulating" | "discarding";
+  /** Open windows and slices of windows at most. Default 2^16. */
+  readonly windowsMax?: number;
+  /** Open level-f nodes at most, over all windows. Default 2^24. */
+  readonly nodesMax?: number;
+}
+
+/** What {@link readWindowing} gives: every option with its value. */
+export interface Windowing {
+  /** What windows are counted in. */
+  readonly axis: "time" | "rows" | "none";
+  /** Size and period on that axis; Infinity where there is one window. */
+  readonly size: number;
+  readonly every: number;
+  readonly offset: number;
+  readonly lateness: number;
+  readonly outOfOrder: number;
+  /** Infinity: never. */
+  readonly idleMs: number;
+  /** Infinity: no limit. */
+  readonly futureMs: number;
+  /** Infinity: not. */
+  readonly earlyMs: number;
+  readonly earlyRows: number;
+  /** Infinity: by batch. */
+  readonly lateRows: number;
+  readonly discarding: boolean;
+  readonly windowsMax: number;
+  readonly nodesMax: number;
+}
+
+/** Event times, as dates of JavaScript: 8.64e15 milliseconds around 1970. With sizes of 2^48 or less all sums of them are exact. */
+export const TIME_MAX = 8.64e15;
+export const SPAN_MAX: number = 2 ** 48;
+
+const WINDOWS_MAX = 2 ** 16;
+const NODES_MAX = 2 ** 24;
+
+const NAMES = [
+  "sizeMs",
+  "everyMs",
+  "offsetMs",
+  "sizeRows",
+  "everyRows",
+  "latenessMsMax",
+  "outOfOrderMsMax",
+  "idleMsMax",
+  "futureMsMax",
+  "early",
+  "late",
+  "panes",
+  "windowsMax",
+  "nodesMax",
+] as const satisfies readonly (keyof WindowOptions)[];
+
+/** Options that mean something only where windows are measured in event time. */
+const OF_TIME = ["everyMs", "offsetMs", "latenessMsMax"] as const;
+/** Options that need event times. */
+const OF_TIMES = ["sizeMs", ...OF_TIME, "outOfOrderMsMax", "idleMsMax", "futureMsMax"] as const;
+
+/**
+ * Reads the option `window`. `timed` says whether the records of the stream bring event times.
+ * @throws FourfoldError ERR_FOURFOLD_ARGUMENT for names and values that there are not, and options that do not go together
+ */
+export function readWindowing(options: WindowOptions | undefined, timed: boolean): Windowing {
+  const given = options ?? {};
+  checkNames("window", given, NAMES);
+  const { sizeMs, sizeRows, panes = "accumulating" } = given;
+  if (panes !== "accumulating" && panes !== "discarding") throw badOption("window.panes", panes, '"accumulating" or "discarding"');
+  if (sizeMs !== undefined && sizeRows !== undefined)
+    throw clash("sizeMs and sizeRows", "a window is measured in event time or in records", "Leave one of them out");
+  if (!timed)
+    for (const name of OF_TIMES)
+      if (given[name] !== undefined)
+        throw clash(
+          name,
+          "the records of this stream bring no event times",
+          "Name the column of event times, or measure windows in records",
+        );
+  if (sizeMs === undefined)
+    for (const name of OF_TIME)
+      if (given[name] !== undefined)
+        throw clash(name, "it is for windows in event time, which sizeMs makes", "Give sizeMs, too, or leave it out");
+  if (sizeRows === undefined && given.everyRows !== undefined)
+    throw clash("everyRows", "it is for windows of records, which sizeRows makes", "Give sizeRows, too, or leave it out");
+  const rows = sizeRows !== undefined;
+  const unit = rows ? "Rows" : "Ms";
+  const none = !rows && sizeMs === undefined;
+  const size = none ? Number.POSITIVE_INFINITY : whole(`size${unit}`, rows ? sizeRows : sizeMs, 1, SPAN_MAX);
+  const every = none ? size : whole(`every${unit}`, (rows ? given.everyRows : given.everyMs) ?? size, 1, SPAN_MAX);
+  if (every > size)
+    throw new FourfoldError(
+      "ERR_FOURFOLD_ARGUMENT",
+      `window: every${unit} is ${every}, size${unit} ${size}: records in between had no window`,
+      {
+        given: every,
+        expected: `at most ${size}`,
+        fix: `Make size${unit} ${every} or more`,
+      },
+    );
+  const early = nested("early", given.early, ["everyMs", "everyRows"]);
+  const late = nested("late", given.late, ["everyRows"]);
+  const limit = (name: keyof WindowOptions, otherwise: number, most: number): number => whole(name, given[name] ?? otherwise, 1, most);
+  const span = (name: keyof WindowOptions, otherwise: number): number =>
+    given[name] === undefined ? otherwise : whole(name, given[name], 0, SPAN_MAX);
+  const times = (name: string, value: number | undefined): number =>
+    value === undefined ? Number.POSITIVE_INFINITY : whole(name, value, 1, SPAN_MAX);
+  return Object.freeze({
+    axis: none ? "none" : rows ? "rows" : "time",
+    size,
+    every,
+    offset: none || rows ? 0 : (whole("offsetMs", given.offsetMs ?? 0, -SPAN_MAX, SPAN_MAX) % every) + 0, // no −0
+    lateness: span("latenessMsMax", 0),
+    outOfOrder: span("outOfOrderMsMax", 0),
+    idleMs: span("idleMsMax", Number.POSITIVE_INFINITY),
+    futureMs: span("futureMsMax", Number.POSITIVE_INFINITY),
+    earlyMs: times("early.everyMs", early.everyMs),
+    earlyRows: times("early.everyRows", early.everyRows),
+    lateRows: times("late.everyRows", late.everyRows),
+    discarding: panes === "discarding",
+    windowsMax: limit("windowsMax", WINDOWS_MAX, NODES_MAX),
+    nodesMax: limit("nodesMax", NODES_MAX, NODES_MAX),
+  });
+}
+
+function nested(name: "early" | "late", given: unknown, known: readonly string[]): { everyMs?: number; everyRows?: number } {
+  if (given === undefined) return {};
+  checkNames(`window.${name}`, given as object, known);
+  return given as { everyMs?: number; everyRows?: number };
+}
+
+function whole(name: string, given: unknown, least: number, most: number): number {
+  if (Number.isInteger(given) && (given as number) >= least && (given as number) <= most) return given as number;
+  throw badOption(`window.${name}`, given, `an integer from ${least} to ${most}`);
+}
+
+function clash(names: string, why: string, fix: string): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_ARGUMENT", `window: ${names}: ${why}`, { given: names, fix });
+}
+
+/** A windowing in words, for messages and plans. */
+export function windowingText(w: Windowing): string {
+  const unit = w.axis === "rows" ? "rows" : "ms";
+  const kind =
+    w.axis === "none"
+      ? "one window"
+      : w.every === w.size
+        ? `tumbling ${w.size} ${unit}`
+        : `sliding ${w.size} ${unit} every ${w.every} ${unit}`;
+  const parts = [w.offset === 0 ? kind : `${kind} from ${w.offset} ms`];
+  if (w.axis === "time") parts.push(`lateness ${w.lateness} ms`);
+  if (w.outOfOrder > 0) parts.push(`out of order ${w.outOfOrder} ms`);
+  if (w.earlyMs < Number.POSITIVE_INFINITY) parts.push(`early every ${w.earlyMs} ms`);
+  if (w.earlyRows < Number.POSITIVE_INFINITY) parts.push(`early every ${w.earlyRows} rows`);
+  if (w.lateRows < Number.POSITIVE_INFINITY) parts.push(`late every ${w.lateRows} rows`);
+  parts.push(w.discarding ? "discarding" : "accumulating");
+  return parts.join(", ");
+}

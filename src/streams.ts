@@ -1,0 +1,112 @@
+/** Streams, joined with what an engine has: kernels for frames, memory, the policy of batches, a clock. */
+import { FourfoldError, show } from "./errors.ts";
+import type { Chain } from "./reduce/chain.ts";
+import type { DenseInput, Tensor } from "./reduce/input.ts";
+import { Batching, runsOf } from "./schedule/batching.ts";
+import type { FrameRunner } from "./stream/batches.ts";
+import { itemReader, type StreamItem } from "./stream/items.ts";
+import type { StreamSetup } from "./stream/options.ts";
+import { FrameRing } from "./stream/ring.ts";
+import { Stream } from "./stream/stream.ts";
+import type { Reader } from "./stream/types.ts";
+import type { Dtype, TypedData } from "./types.ts";
+
+/** What a stream may read: iterables of items, readers such as those of `fourfold/stream`, or a ring. */
+export type StreamSource = AsyncIterable<StreamItem> | Iterable<StreamItem> | ReadableStream | Reader | FrameRing;
+
+/** A Web stream, as Node has it: an async iterable. */
+interface ReadableStream {
+  [Symbol.asyncIterator](): AsyncIterator<StreamItem>;
+}
+
+/** The calls of an engine that streams need. */
+export interface StreamHost {
+  tensor(shape: readonly number[], dtype: Dtype): Tensor;
+  run(chain: Chain, input: DenseInput): Promise<{ readonly values: Float64Array }>;
+  runSync(chain: Chain, input: DenseInput): { readonly values: Float64Array };
+}
+
+/** A stream of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT for what is no source */
+export function openStream(host: StreamHost, setup: StreamSetup, source: StreamSource | readonly StreamSource[]): Stream {
+  const sources = isList(source) ? source : [source as StreamSource];
+  const ring = sources.find((one): one is FrameRing => one instanceof FrameRing);
+  if (ring) checkRing(ring, setup, sources.length);
+  const { dtype = "f64" } = setup.frame ?? {};
+  const now = (): number => performance.timeOrigin + performance.now();
+  const allocate = (values: number): { data: TypedData; free(): void } => host.tensor([values], dtype);
+  return new Stream(setup, ring ?? sources.map((one, i) => readerOf(one, i, sources.length)), {
+    runner: frameRunner(host, setup),
+    allocate,
+    batching: new Batching(setup),
+    now,
+  });
+}
+
+/** Runs frames that lie side by side through an engine, in runs of a few sizes, each with a plan that the engine keeps. */
+function frameRunner(host: StreamHost, { frame, policy: { nan, accuracy } }: StreamSetup): FrameRunner {
+  const { shape = [], values: size = 1 } = frame ?? {};
+  const options = { nan, accuracy };
+  const inputs = function* (data: TypedData, frames: number): Generator<DenseInput> {
+    let done = 0;
+    for (const run of runsOf(frames)) {
+      yield { data: data.subarray(done * size, (done + run) * size), shape: [run, ...shape] };
+      done += run;
+    }
+  };
+  const joined = (parts: readonly Float64Array[]): Float64Array => {
+    if (parts.length === 1) return parts[0]!;
+    const all = new Float64Array(parts.reduce((total, { length }) => total + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  };
+  const engine = host as { run(...a: unknown[]): Promise<{ values: Float64Array }>; runSync(...a: unknown[]): { values: Float64Array } };
+  return {
+    run: async (chain, data, frames) => {
+      const parts: Float64Array[] = [];
+      for (const input of inputs(data, frames)) parts.push((await engine.run(chain, input, options)).values);
+      return joined(parts);
+    },
+    runSync: (chain, data, frames) => joined([...inputs(data, frames)].map((input) => engine.runSync(chain, input, options).values)),
+  };
+}
+
+function checkRing({ shape, store }: FrameRing, { frame }: StreamSetup, sources: number): void {
+  const wanted = `[${shape.join(", ")}] ${store.dtype}`;
+  const given = frame ? `[${frame.shape.join(", ")}] ${frame.dtype}` : "none";
+  if (sources > 1 || given !== wanted)
+    throw new FourfoldError(
+      "ERR_FOURFOLD_ARGUMENT",
+      sources > 1 ? "a ring and other sources in one stream" : `the ring has frames of ${wanted}, the stream's option frame is ${given}`,
+      {
+        given,
+        expected: wanted,
+        fix: sources > 1 ? "Give the ring a stream of its own" : `Give frame: { shape: [${shape.join(", ")}], dtype: "${store.dtype}" }`,
+      },
+    );
+}
+
+/** A list of sources; a list of items is one source, which no list with a reader, a ring or an async iterable in it is. */
+function isList(given: unknown): given is readonly StreamSource[] {
+  return Array.isArray(given) && given.some(isSource) && given.every((one) => isSource(one) || Array.isArray(one));
+}
+
+function isSource(given: unknown): given is StreamSource {
+  if (typeof given !== "object" || given === null || ArrayBuffer.isView(given)) return false;
+  if (given instanceof FrameRing || typeof (given as Partial<Reader>).read === "function") return true;
+  return Symbol.asyncIterator in given || (Symbol.iterator in given && !Array.isArray(given));
+}
+
+function readerOf(source: StreamSource, index: number, sources: number): Reader {
+  if (typeof source === "object" && source !== null && "read" in source && "replayable" in source) return source;
+  if (typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source))
+    return itemReader(sources === 1 ? "items" : `items ${index}`, source as AsyncIterable<StreamItem>);
+  throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the source is ${show(source)}`, {
+    given: source,
+    expected: "an iterable, a stream, a reader or a ring",
+    fix: "Give an async iterable of records or frames, or what fourfold/stream makes: ndjson(process.stdin)",
+  });
+}
