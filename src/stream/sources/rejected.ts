@@ -55,3 +55,13 @@ export function rejected(place: Place, text: string | undefined, fault: Fault): 
 function short(given: unknown): unknown {
   return typeof given === "string" || (typeof given === "object" && given !== null) ? show(given) : given;
 }
+
+/** The fault of a line, or another piece, that is too long. */
+export function tooLong(what: string, length: number, bytesMax: number): Fault {
+  return {
+    what: `${what} of ${length} bytes, beyond lineBytesMax ${bytesMax}`,
+    given: length,
+    expected: `at most ${bytesMax} bytes`,
+    fix: "Raise lineBytesMax if such lines are meant",
+  };
+}
