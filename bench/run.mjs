@@ -19,6 +19,8 @@ const SUITES = [
   "flights",
   "kernels",
   "windows",
+  "streams",
+  "live",
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */

@@ -346,6 +346,25 @@ describe("clause 14: windows", () => {
   });
 });
 
+describe("clause 14: live", () => {
+  test("a leaf that changes, comes or goes leaves the tree of a run over what is there", async () => {
+    const c = chain(sum(), mean());
+    const live = await engine.live(c, { values: [0.1, 0.2, 0.3], keys: { site: [1, 1, 2], sensor: [1, 2, 1] } });
+    for (const x of [inf, nan, 1e300, 0.7]) live.set([1, 2], x);
+    live.set([3, 1], -1e300);
+    live.delete([3, 1]);
+    expect(live.value).toBe((await engine.run(c, { values: [0.1, 0.7, 0.3], keys: { site: [1, 1, 2] } })).value);
+  });
+
+  test("in a row only the leaf's own lane is added again", async () => {
+    const x = ragged(5000);
+    const live = await engine.live(chain(sum()), Float64Array.from(x));
+    x[4100] = 0.1;
+    live.set([4100], 0.1);
+    expect(live.value).toBe(await row(sum(), x, { accuracy: "reproducible" }));
+  });
+});
+
 describe("clause 15: states", () => {
   test("equal bytes stand for an equal value, however it came about", () => {
     const one = exactSum();

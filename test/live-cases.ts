@@ -21,7 +21,7 @@ import { type Random, random } from "./random.ts";
 import { distinct } from "./states.ts";
 
 /** The largest jump between neighbours: a reduction that hangs on the order of its children. */
-export const jump: UserReduction = defineReduction<number[]>({
+const jump: UserReduction = defineReduction<number[]>({
   name: "jump",
   init: () => [],
   add: (seen, x) => [...seen, x],

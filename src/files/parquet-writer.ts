@@ -102,7 +102,7 @@ export class ParquetWriter {
 }
 
 /** What a file is called until it is whole: no pattern for Parquet files finds it. */
-export function unfinishedOf(path: string): string {
+function unfinishedOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.tmp`);
 }
 

@@ -5,7 +5,7 @@ import { KeyMap } from "./key-map.ts";
 import { finish } from "./slices.ts";
 
 /** Distinct keys of a column: what a Map holds. */
-export const KEYS_MAX: number = 2 ** 24;
+const KEYS_MAX = 2 ** 24;
 
 /** Bytes of one key: its places in a Map and a list, and a short string; estimated. */
 const KEY_BYTES = 64;

@@ -54,8 +54,7 @@ export class LiveSums implements LiveStates {
   }
 
   swap(node: number, _child: number, x0: number, w0: number, x1: number, w1: number): void {
-    this.#states.subtract(node, x0, w0);
-    this.#states.add(node, x1, w1);
+    this.#states.exchange(node, x0, w0, x1, w1);
   }
 
   value(node: number): number {

@@ -66,7 +66,7 @@ export class LiveView implements LevelView {
 }
 
 /** A node, or a leaf, as it is now. Its children are looked up when they are asked for. */
-export function nodeOf(form: LiveForm, tier: number, id: number): Node {
+function nodeOf(form: LiveForm, tier: number, id: number): Node {
   const path = form.path(tier, id);
   const { planes, values, records } = form.tree.numbers[tier]!;
   return {

@@ -36,7 +36,7 @@ export interface ResultRow {
 }
 
 /** Columns before the keys: what a result is. */
-export const RESULT_COLUMNS = ["id", "start", "end", "timing", "pane", "isLast", "frame", "watermark", "weightsVersion", "level"] as const;
+const RESULT_COLUMNS = ["id", "start", "end", "timing", "pane", "isLast", "frame", "watermark", "weightsVersion", "level"] as const;
 
 /** Columns of a table of rows. */
 export interface RowColumns {

@@ -78,6 +78,16 @@ export class SumStates implements NodeStates {
     this.#change(node, x, w, false);
   }
 
+  /** Takes a child out that was added, and adds another. */
+  exchange(node: number, x0: number, w0: number, x1: number, w1: number): void {
+    const { kind } = this.#rules;
+    if (kind === "sum" || kind === "mean") this.#main.exchange(node, x0, x1);
+    else {
+      this.#change(node, x0, w0, false);
+      this.#change(node, x1, w1, true);
+    }
+  }
+
   merge(node: number, from: SumStates, other: number): void {
     this.#main.mergeFrom(node, from.#main, other);
     this.#second?.mergeFrom(node, from.#second!, other);

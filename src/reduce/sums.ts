@@ -78,6 +78,42 @@ export class ExactSums {
     if (!addWord(this.#words, at, -x)) this.#addLarge(group, x, -1);
   }
 
+  /** Takes x out of a group and adds y: as {@link ExactSums.subtract} and {@link ExactSums.add}, in one go where three words hold all of it. */
+  exchange(group: number, x: number, y: number): void {
+    const words = this.#words;
+    const at = WORDS * group;
+    const a = words[at]!;
+    const b = words[at + 1]!;
+    const c = words[at + 2]!;
+    // Six TwoSums: −x down the words, then y.
+    const h = a - x;
+    const x1 = h - a;
+    const l = a - (h - x1) + (-x - x1);
+    const m = b + l;
+    const x2 = m - b;
+    const l2 = b - (m - x2) + (l - x2);
+    const n = c + l2;
+    const x3 = n - c;
+    const lost = c - (n - x3) + (l2 - x3);
+    const high = h + y;
+    const y1 = high - h;
+    const k = h - (high - y1) + (y - y1);
+    const middle = m + k;
+    const y2 = middle - m;
+    const k2 = m - (middle - y2) + (k - y2);
+    const low = n + k2;
+    const y3 = low - n;
+    if (lost !== 0 || n - (low - y3) + (k2 - y3) !== 0) {
+      // Something is beyond three words, or not finite.
+      this.subtract(group, x);
+      this.add(group, y);
+      return;
+    }
+    words[at] = high;
+    words[at + 1] = middle;
+    words[at + 2] = low;
+  }
+
   /** Adds the exact product w·x to a group. */
   addProduct(group: number, w: number, x: number): void {
     this.#words[WORDS * group + 3]! += 1;

@@ -4,7 +4,6 @@
  * A file: `FFCP`, format version 1, three zero bytes, sequence and length of the payload (uint64, little endian), SHA-256 of the payload, four zero
  * bytes, CRC-32 of these 60 bytes (uint32, little endian), the payload.
  */
-import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { badOption, FourfoldError, systemReason } from "../errors.ts";
@@ -132,7 +131,7 @@ export class CheckpointStore {
     try {
       const file = await open(unfinished, "w");
       try {
-        await writeAll(file, headerOf(next.sequence, payload));
+        await writeAll(file, await headerOf(next.sequence, payload));
         await writeAll(file, payload);
         await file.sync();
       } finally {
@@ -162,19 +161,21 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
 }
 
-function headerOf(sequence: number, payload: Uint8Array): Uint8Array {
+async function headerOf(sequence: number, payload: Uint8Array): Promise<Uint8Array> {
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);
   header.set(MAGIC);
   header[4] = FORMAT_VERSION;
   view.setBigUint64(SEQUENCE_AT, BigInt(sequence), true);
   view.setBigUint64(LENGTH_AT, BigInt(payload.length), true);
-  header.set(sha256(payload), HASH_AT);
+  header.set(await sha256(payload), HASH_AT);
   view.setUint32(CRC_AT, crc32(header.subarray(0, CRC_AT)), true);
   return header;
 }
 
-const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+/** Megabytes are hashed on another thread, so that a stream goes on meanwhile. */
+const sha256 = async (bytes: Uint8Array): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 
 /**
  * A file's checkpoint; undefined if there is no such file; what is wrong with it if it is damaged. Nothing is taken on trust, least of all a
@@ -201,7 +202,8 @@ async function readGeneration(path: string, slot: number, bytesMax: number): Pro
     if (length > bytesMax)
       throw unreadable(path, `it has ${length} bytes, option "bytesMax" of checkpoints is ${bytesMax}`, "Raise bytesMax");
     const payload = await readAll(file, length, HEADER_BYTES);
-    if (sha256(payload).some((byte, i) => byte !== header[HASH_AT + i])) return damage(path, "its bytes are not those it was written with");
+    if ((await sha256(payload)).some((byte, i) => byte !== header[HASH_AT + i]))
+      return damage(path, "its bytes are not those it was written with");
     return { slot, sequence, payload };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

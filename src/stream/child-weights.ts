@@ -18,7 +18,7 @@ interface Carried {
 }
 
 /** Outer levels of a chain whose weights come with the records: those made with `{ perNode: [] }`. */
-export function carriedLevels({ levels }: Chain): string[] {
+function carriedLevels({ levels }: Chain): string[] {
   return levels
     .filter(({ reduction: { weights } }, i) => i > 0 && weights?.form === "perNode" && weights.values.length === 0)
     .map(({ name }) => name);

@@ -39,9 +39,7 @@ export function cutColumns({ keys, times, weights, childWeights }: Columns, from
     keys: keys.map((column) => cutKeys(column, from, to)),
     times: times && cut(times, from, to),
     weights: weights && cut(weights, from, to),
-    ...(childWeights && {
-      childWeights: Object.fromEntries(Object.entries(childWeights).map(([level, column]) => [level, cut(column, from, to)])),
-    }),
+    childWeights: childWeights && Object.fromEntries(Object.entries(childWeights).map(([level, column]) => [level, cut(column, from, to)])),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The sources of a stream, read side by side into the queue, and where each of them stands. */
 import { FourfoldError } from "../errors.ts";
 import { cutColumns } from "./columns.ts";
+import { eventLoopTurn, TURN_MS_MAX } from "./event-loop.ts";
 import type { Batch, Intake } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
 import { Positions } from "./positions.ts";
@@ -86,6 +87,7 @@ export class Feeds {
     const context: ReadContext = { keys: keys.names, frameValues: size, timed, weighted, childWeights, rowsMax, signal };
     const { offset, rows } = this.positions.of(index);
     let skip = rows;
+    let turn = this.#events.now();
     try {
       for await (const { block, rejected, next } of reader.read(offset, context)) {
         if (signal.aborted) break;
@@ -94,6 +96,10 @@ export class Feeds {
         if (block) skip -= block.rows - (rest?.rows ?? 0);
         if (rest) await intake.put(index, rest, next, this.#events.now(), signal);
         else intake.note(index, next);
+        if (this.#events.now() - turn <= TURN_MS_MAX) continue;
+        // Sources that never wait would keep timers and signals from everyone else.
+        await eventLoopTurn();
+        turn = this.#events.now();
       }
       this.#end(index, intake);
     } catch (error) {

@@ -17,4 +17,17 @@ export { ndjson } from "./sources/ndjson.ts";
 export type { ListenStats } from "./sources/peers.ts";
 export { type TailOptions, tail } from "./sources/tail.ts";
 export type { TimeUnit } from "./sources/time.ts";
-export type { Block, Chunk, DictionaryColumn, ReadContext, Reader, Rejected, StreamKeys } from "./types.ts";
+export type {
+  Block,
+  Chunk,
+  DictionaryColumn,
+  Pane,
+  ReadContext,
+  Reader,
+  Rejected,
+  Sink,
+  SinkPosition,
+  StreamKeys,
+  StreamResult,
+  Timing,
+} from "./types.ts";

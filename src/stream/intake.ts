@@ -132,9 +132,12 @@ export class Intake {
     const size = frames?.valuesPerFrame ?? 1;
     const data = cut(block.data, from * size, (from + rows) * size);
     if (slot) slot.data.set(data);
-    const columns = cutColumns(block, from, from + rows);
+    const { keys, times, weights, childWeights } = cutColumns(block, from, from + rows);
     this.commit({
-      ...columns,
+      keys,
+      times,
+      weights,
+      childWeights,
       source,
       rows,
       data: frames ? undefined : data,
@@ -319,8 +322,12 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Rows `from` … `to` − 1 of a segment. */
 export function segmentPart(segment: Segment, from: number, to: number): Segment {
   const { source, rows, data, slot, bytes, arrivedAt, next } = segment;
+  const { keys, times, weights, childWeights } = cutColumns(segment, from, to);
   return {
-    ...cutColumns(segment, from, to),
+    keys,
+    times,
+    weights,
+    childWeights,
     source,
     rows: to - from,
     data: data && cut(data, from, to),

@@ -122,7 +122,7 @@ export class NodeStore {
   /** The nodes that have records. */
   live(): Int32Array {
     const nodes = new Int32Array(this.#live);
-    for (let place = 0, n = 0; n < nodes.length; place++) if (this.#records[place]! > 0) nodes[n++] = this.node(place);
+    for (let place = 0, n = 0; place < this.places; place++) if (this.#records[place]! > 0) nodes[n++] = this.node(place);
     return nodes;
   }
 

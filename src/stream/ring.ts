@@ -96,7 +96,7 @@ export class FrameRing {
         fix: "Claim a view, and commit at most as many frames as it holds",
       });
     const { keys = [], times, weights, childWeights } = columns;
-    const all: Columns = { keys, times, weights, ...(childWeights && { childWeights }) };
+    const all: Columns = { keys, times, weights, childWeights };
     checkColumns(all, frames, "ring");
     this.#claimed = undefined;
     const kept = this.#store.keep(slot, frames);
@@ -121,8 +121,12 @@ export class FrameRing {
   #hand(slot: Slot, columns: Columns): void {
     const { bytesPerFrame } = this.#store;
     const bytes = slot.rows * bytesPerFrame;
+    const { keys, times, weights, childWeights } = columns;
     this.#intake!.commit({
-      ...columns,
+      keys,
+      times,
+      weights,
+      childWeights,
       source: 0,
       rows: slot.rows,
       data: undefined,

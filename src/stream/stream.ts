@@ -9,6 +9,7 @@ import type { TypedData } from "../types.ts";
 import { FrameReducer, type FrameRunner, type FrameValues, joinedValues, type Reduced } from "./batches.ts";
 import { cutColumns, keyAt } from "./columns.ts";
 import { type Content, type Counts, identityOf } from "./content.ts";
+import { eventLoopTurn, TURN_MS_MAX } from "./event-loop.ts";
 import { Feeds } from "./feeds.ts";
 import { FrameStore } from "./frames.ts";
 import { type Batch, Intake, type Segment } from "./intake.ts";
@@ -50,9 +51,6 @@ interface Part {
   readonly rows: number;
   readonly values: FrameValues;
 }
-
-/** Milliseconds of work without a turn of the event loop. */
-const TURN_MS_MAX = 4;
 
 /** Buffers of frames beside those of batches under way: one is filled meanwhile, and one is to spare where the oldest rows are dropped. */
 const SPARE_BUFFERS = 2;
@@ -257,7 +255,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       if (this.#stop.signal.aborted) return;
       if (this.#engine.now() - turn > TURN_MS_MAX) {
         // Sources that never wait would keep timers and signals from everyone else.
-        await new Promise((resolve) => setImmediate(resolve));
+        await eventLoopTurn();
         turn = this.#engine.now();
       }
       for (let batch = this.#take(); batch; batch = running.length < batchesMax ? this.#take() : undefined)
@@ -279,6 +277,9 @@ export class Stream implements AsyncIterable<StreamResult> {
       if (this.#feeds.allEnded && this.#intake.isEmpty) return;
       const timer = (this.#windows?.nextAt() ?? Number.POSITIVE_INFINITY) - now;
       await this.#intake.arrival(Math.min(this.#dueIn(now), timer, this.#recovery.dueAt - now));
+      if (this.#intake.rows >= this.#engine.batching.rows) continue;
+      // What came may be the first of many that a source has ready: they make one batch, not one each.
+      await eventLoopTurn();
       turn = this.#engine.now();
     }
   }
@@ -335,9 +336,10 @@ export class Stream implements AsyncIterable<StreamResult> {
   #addRows(windows: Windows, segment: Segment, all: TypedData, from: number, to: number, now: number): void {
     if (from === to) return;
     const { watermark } = windows;
-    const columns = cutColumns(segment, from, to);
+    const { keys, times, weights, childWeights } = cutColumns(segment, from, to);
     const values = all.subarray(from, to);
-    for (const { row, why } of windows.add(segment.source, { ...columns, rows: to - from, values }, now)) {
+    const rows = { rows: to - from, values, keys, times, weights, childWeights };
+    for (const { row, why } of windows.add(segment.source, rows, now)) {
       if (why === "late") this.#late(segment, from + row, values[row]!, watermark);
       else this.#rejectRow(segment, from + row, why);
     }

@@ -34,7 +34,7 @@ export interface Block {
    * Weights of outer levels that records carry, by the name of the level: all records below one child must agree on it. They are for levels
    * made with `{ perNode: [] }`.
    */
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>>;
+  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>> | undefined;
 }
 
 /** A record or line that could not be taken, for the dead-letter output. */

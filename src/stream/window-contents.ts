@@ -24,7 +24,7 @@ export interface Rows {
   readonly keys: readonly StreamKeys[];
   readonly times: ArrayLike<number> | undefined;
   readonly weights: ArrayLike<number> | undefined;
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>>;
+  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>> | undefined;
 }
 
 /** What contents are made of. */

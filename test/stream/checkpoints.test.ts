@@ -221,8 +221,8 @@ describe("one folder, one process", () => {
   test.runIf(process.platform === "linux")("so is the lock of a process that was killed and that nobody has waited for", async () => {
     const dir = folder();
     const parts = (await lockOf(dir)).split(".");
-    // The shell's first child ends; what the shell becomes does not wait for it.
-    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+    const script = "import os, time\nchild = os.fork()\nif child == 0: os._exit(0)\nprint(child, flush=True)\ntime.sleep(60)";
+    const parent = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
     try {
       const [line] = (await once(createInterface(parent.stdout), "line")) as [string];
       const statOf = (): string[] => {

@@ -105,7 +105,7 @@ function lines(script: string): string[] {
 const said = (why: Refused["why"]): string => (why === "late" ? "late" : why.code);
 
 /** A pane as scripts write it. */
-export function paneText({ pane, closed }: Fired): string {
+function paneText({ pane, closed }: Fired): string {
   const { start, end, timing, index, isLast, discarding } = pane;
   const nodes = closed.keys!.at(-1)!.columns;
   const { values } = closed.outermost;

@@ -125,6 +125,15 @@ const SCRIPTS: Readonly<Record<string, readonly [ScriptSetup, string]>> = {
         [0,10) late 1 last: x=5
     `,
   ],
+  "a window closes at the row that brings the watermark there: later rows of the batch are not in it": [
+    { window: { sizeMs: 10, everyMs: 5, latenessMsMax: 3 } },
+    `
+      a: x@6=1 x@11=2 x@7=4 x@13.5=8 x@8=16 x@15=0
+        [0,10) on-time 0: x=1
+        [0,10) late 1 last: x=5
+        [5,15) on-time 0: x=31
+    `,
+  ],
   "sliding windows overlap": [
     { window: { sizeMs: 10, everyMs: 5 } },
     `
@@ -532,6 +541,19 @@ describe("weights by the start of a window", () => {
       [0, 3, 12],
       [1, 20, 25],
     ]);
+  });
+});
+
+describe("the watermark of a pane", () => {
+  test.each([1, 2, 5])("is that of the row which fired it, in batches of %i", (cut) => {
+    const windows = windowsOf({ window: { sizeMs: 10, outOfOrderMsMax: 4 } });
+    const times = [1, 10, 13.5, 14.5, 17];
+    for (let from = 0; from < times.length; from += cut) {
+      const some = times.slice(from, from + cut);
+      windows.add(0, { rows: some.length, values: some, keys: [some.map(() => "x")], times: some, weights: undefined }, 0);
+    }
+    expect(windows.take().map(({ watermark }) => watermark)).toEqual([10.5]);
+    expect(windows.watermark).toBe(13);
   });
 });
 

@@ -17,6 +17,8 @@ type Numbers = TypedData | Uint16Array | Uint32Array | BigInt64Array | BigUint64
 const EXACT_MAX = 2 ** 53;
 const DAY_MS = 86_400_000;
 
+const isExact = (value: bigint): boolean => value >= -BigInt(EXACT_MAX) && value <= BigInt(EXACT_MAX);
+
 /** How values of a type lie; undefined for those that are no numbers. */
 function arrayOf(
   type: ArrowType,
@@ -90,7 +92,7 @@ export function numbersOf(column: ArrowColumn, from: number, to: number, perRow:
     }
     const value = values[i]!;
     result[i] = isHalf ? half(value as number) : Number(value);
-    if (typeof value === "bigint" && Math.abs(result[i]!) > EXACT_MAX)
+    if (typeof value === "bigint" && Math.abs(result[i]!) >= EXACT_MAX && !isExact(value))
       refuse(Math.floor(i / perRow), {
         what: `field ${show(name)} is ${value}, an integer beyond 2^53`,
         given: value,
@@ -140,7 +142,7 @@ function plainKeys(column: ArrowColumn, from: number, to: number): (Key | typeof
     return orNull((i) => {
       const value = values[i]!;
       if (typeof value === "number") return value;
-      return value >= -BigInt(EXACT_MAX) && value <= BigInt(EXACT_MAX) ? Number(value) : value;
+      return isExact(value) ? Number(value) : value;
     });
   }
   return undefined;

@@ -31,7 +31,7 @@ export interface SourceOptions {
 }
 
 /** The options of {@link SourceOptions}. */
-export const SOURCE_OPTIONS: readonly string[] = ["name", "fields", "timeUnit", "lineBytesMax"];
+const SOURCE_OPTIONS: readonly string[] = ["name", "fields", "timeUnit", "lineBytesMax"];
 
 /** The longest line where the caller names none: far beyond a record, and little beside what a process has. */
 const LINE_BYTES_MAX = 1 << 20;

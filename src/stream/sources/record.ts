@@ -185,7 +185,7 @@ export class RecordReader {
 }
 
 /** The fault of a time that cannot be read. */
-export function timeFault(field: string, given: unknown): Fault {
+function timeFault(field: string, given: unknown): Fault {
   return {
     what: `field ${show(field)} is ${told(given)}, expected a time`,
     given,

@@ -77,7 +77,8 @@ async function received(socket: Socket): Promise<string> {
   socket.on("data", (bytes: Buffer) => {
     text += bytes.toString();
   });
-  if (!socket.closed) await once(socket, "close");
+  // An end may be a reset: that is told as an error first, which is no matter here.
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
   return text;
 }
 

@@ -39,8 +39,7 @@ export interface Read {
 const isDictionary = (column: StreamKeys): column is DictionaryColumn => "dictionary" in column;
 
 /** Entry i of a key column. */
-export const keyAt = (column: StreamKeys, i: number): Key | undefined =>
-  isDictionary(column) ? column.dictionary[column.codes[i]!] : column[i];
+const keyAt = (column: StreamKeys, i: number): Key | undefined => (isDictionary(column) ? column.dictionary[column.codes[i]!] : column[i]);
 
 /** The records of a block, or its frames. */
 export function rowsOf(block: Block | undefined): Row[] {
