@@ -20,6 +20,8 @@ const SUITES = [
   "kernels",
   "windows",
   "streams",
+  "latency",
+  "overload",
   "tfjs",
 ];
 /** Only where they are named: they need what not every machine has. */

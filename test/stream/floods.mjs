@@ -135,8 +135,8 @@ const { rowsIn, dropped } = stream.stats;
 await engine.close();
 
 const settled = samples.filter(([at]) => at >= WARM_UP * seconds && at <= seconds);
-console.log(
-  JSON.stringify({
+process.stdout.write(
+  `${JSON.stringify({
     bound: given.bound,
     boundMiB: (given.bound === "memoryBytesMax" ? MEMORY_BYTES_MAX : QUEUE_BYTES_MAX) / MIB,
     baselineMiB: baseline,
@@ -147,7 +147,7 @@ console.log(
     rowsIn,
     dropped,
     queueMiB: queueBytes / MIB,
-  }),
+  })}\n`,
 );
 
 /** Growth by least squares over medians of equal spans: single samples stand before or after a garbage collection. */
