@@ -15,7 +15,7 @@ import { type BoundFields, bindFields, lineBytesMaxOf, type SourceOptions } from
 import { memberText, scanJson } from "./json-text.ts";
 import { CR, LineCutter, type Lines, NEWLINE } from "./lines.ts";
 import { RecordReader } from "./record.ts";
-import { type Fault, REJECTED_MAX, rejected, tooLong } from "./rejected.ts";
+import { type Fault, REJECTED_MAX, rejected, tooLong, withoutStack } from "./rejected.ts";
 
 const SPACE = 32;
 const TAB = 9;
@@ -147,7 +147,7 @@ class NdjsonDecoder implements Decoder {
     const text = slice.toString();
     let record: unknown;
     try {
-      record = JSON.parse(text);
+      record = withoutStack(() => JSON.parse(text) as unknown);
     } catch {
       return notJson(text, isWhole);
     }
