@@ -252,13 +252,14 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { batchesMax } = this.#setup;
     const running = this.#running;
     for (let turn = this.#engine.now(); ; ) {
-      this.#throwFailure();
-      if (this.#stop.signal.aborted) return;
       if (this.#engine.now() - turn > TURN_MS_MAX) {
         // Sources that never wait would keep timers and signals from everyone else.
         await eventLoopTurn();
         turn = this.#engine.now();
       }
+      // After the turn: what failed in it rang before anybody listened. From here to arrival() nothing waits.
+      this.#throwFailure();
+      if (this.#stop.signal.aborted) return;
       for (let batch = this.#take(); batch; batch = running.length < batchesMax ? this.#take() : undefined)
         running.push({ batch, startedAt: this.#engine.now(), reduced: this.#frames.reduce(batch) });
       const [next] = running;

@@ -113,6 +113,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 class NetworkReader implements Listener {
   readonly name: string;
   readonly replayable = false;
+  readonly live = true;
   readonly #options: ListenOptions;
   readonly #host: string;
   readonly #channel = new Channel<Chunk>();
