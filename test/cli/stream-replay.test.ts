@@ -30,6 +30,7 @@ function specOf(times: readonly number[]): StreamSpec {
 
 const context = (changes: Partial<ReadContext> = {}): ReadContext => ({
   keys: ["k"],
+  nullKeys: false,
   frameValues: undefined,
   timed: true,
   weighted: true,

@@ -165,12 +165,20 @@ export const isKeyType = (type: ArrowType): boolean =>
   type.kind === "utf8" || type.kind === "bool" || type.kind === "int" || (type.kind === "float" && type.bits !== 16);
 
 /** Keys `from` to `to` of a column, with its dictionary if it has one. */
-export function keysOf(column: ArrowColumn, from: number, to: number, dictionary: readonly Key[] | undefined, refuse: Refuse): StreamKeys {
+export function keysOf(
+  column: ArrowColumn,
+  from: number,
+  to: number,
+  dictionary: readonly Key[] | undefined,
+  nullKeys: boolean,
+  refuse: Refuse,
+): StreamKeys {
   const { name, dictionary: encoding } = column.field;
   if (encoding === undefined) {
     const keys = plainKeys(column, from, to)!;
     for (const [i, key] of keys.entries())
-      if (key === null || key === NO_TEXT || key !== key) refuse(i, noKey(name, key === NO_TEXT ? "bytes that are not UTF-8" : key));
+      if ((key === null && !nullKeys) || key === NO_TEXT || key !== key)
+        refuse(i, noKey(name, key === NO_TEXT ? "bytes that are not UTF-8" : key));
     return keys as Key[];
   }
   if (dictionary === undefined) throw new NotTable(`field ${show(name)} has no dictionary`);
@@ -181,9 +189,10 @@ export function keysOf(column: ArrowColumn, from: number, to: number, dictionary
       ? Int32Array.from(values, (code) => (code < 2n ** 31n ? Number(code) : -1))
       : values;
   let copy: DictionaryColumn["codes"] | undefined;
+  const isMissing = (i: number): boolean => isNull(column, from + i) || dictionary[codes[i]!] === null;
   for (let i = 0; i < codes.length; i++) {
     const key = isNull(column, from + i) ? null : dictionary[codes[i]!];
-    if (key !== undefined && key !== null && key === key) continue;
+    if (key !== undefined && (key !== null || nullKeys) && key === key) continue;
     refuse(
       i,
       key === undefined
@@ -194,6 +203,7 @@ export function keysOf(column: ArrowColumn, from: number, to: number, dictionary
     copy ??= codes.slice() as DictionaryColumn["codes"];
     copy[i] = 0;
   }
+  if (nullKeys) return Array.from(copy ?? codes, (code, i) => (isMissing(i) ? null : dictionary[code]!));
   return { codes: copy ?? (codes as DictionaryColumn["codes"]), dictionary };
 }
 
