@@ -51,7 +51,8 @@ export function liveView(state: LiveState, { columns, rows: height, colour }: Li
     ),
   ];
   const room = Math.min(state.top, height - head.length - 2); // an empty line and a title
-  const list = room > 0 ? ["", ...topLines(state, room)] : [];
+  const top = room > 0 ? topLines(state, room) : [];
+  const list = top.length > 0 ? ["", ...top] : [];
   const bold = new Set([0, 1, head.length + 1]);
   return [...head, ...list]
     .slice(0, Math.max(0, height))

@@ -3,6 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { FourfoldError, show, systemReason } from "../errors.ts";
 import type { LateRow, Rejected } from "../index.ts";
 import { jsonKey, jsonNumber } from "../reduce/cells.ts";
+import { finiteOrNull } from "../reduce/rows.ts";
 
 /** Lines are gathered to about this many characters. */
 const PIECE = 1 << 16;
@@ -86,5 +87,5 @@ export function rejectedLine({ source, from, to, line, error, text }: Rejected):
 export function lateLine({ source, path, time, value, weight, watermark }: LateRow, keys: readonly string[]): string {
   const named = path.map((key, i) => `${JSON.stringify(keys[i]!)}:${jsonKey(key)}`).join(",");
   const weighed = weight === undefined ? "" : `,"weight":${jsonNumber(weight)}`;
-  return `{"source":${JSON.stringify(source)},"keys":{${named}},"time":${jsonNumber(time)},"value":${jsonNumber(value)}${weighed},"watermark":${jsonNumber(watermark)}}`;
+  return `{"source":${JSON.stringify(source)},"keys":{${named}},"time":${jsonNumber(time)},"value":${jsonNumber(value)}${weighed},"watermark":${finiteOrNull(watermark) ?? "null"}}`;
 }

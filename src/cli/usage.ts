@@ -76,7 +76,7 @@ Examples:
 `,
   stream: `Usage: fourfold stream SPEC [OPTIONS] < RECORDS
 
-Rolls up records while they come, by the levels and windows of a spec. Records are read from stdin unless told otherwise.
+Rolls up records while they come, by the levels and windows of a spec. They are read from stdin unless told otherwise.
 On a terminal the newest result is shown; elsewhere each result is written as soon as it is there.
 
 Where records come from:

@@ -82,9 +82,18 @@ export class Feeds {
   }
 
   async #pump(index: number, reader: Reader, intake: Intake, signal: AbortSignal): Promise<void> {
-    const { keys, frame, timed, weighted, childWeights, rowsMax } = this.#setup;
+    const { keys, policy, frame, timed, weighted, childWeights, rowsMax } = this.#setup;
     const size = frame?.values;
-    const context: ReadContext = { keys: keys.names, frameValues: size, timed, weighted, childWeights, rowsMax, signal };
+    const context: ReadContext = {
+      keys: keys.names,
+      nullKeys: policy.nullKeys !== "error",
+      frameValues: size,
+      timed,
+      weighted,
+      childWeights,
+      rowsMax,
+      signal,
+    };
     const { offset, rows } = this.positions.of(index);
     // What a live source gives comes after what it gave before.
     const passed = reader.live ? offset : 0;

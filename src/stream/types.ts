@@ -66,6 +66,8 @@ export interface Chunk {
 export interface ReadContext {
   /** Key columns, outermost first. */
   readonly keys: readonly string[];
+  /** True if null keys, and missing ones, are passed on: the stream skips or groups their records. */
+  readonly nullKeys: boolean;
   /** Values of one frame; undefined for a stream of records. */
   readonly frameValues: number | undefined;
   /** True if records bring an event time. */

@@ -25,6 +25,7 @@ import {
   weightedSum,
 } from "../../src/index.ts";
 import { replayable } from "../../src/stream/items.ts";
+import { ndjson } from "../../src/stream/sources/ndjson.ts";
 import { random } from "../random.ts";
 
 let engine: Engine;
@@ -296,6 +297,31 @@ describe("records", () => {
       ["items 1", 30, true],
       ["items 2", 30, true],
     ]);
+  });
+
+  test("with null keys are rejected, skipped or grouped, from items and from NDJSON alike", async () => {
+    const records = [{ value: 1, k: "a" }, { value: 2, k: null }, { value: 4 }];
+    for (const [nullKeys, groups, rejected] of [
+      ["error", [["a", 1]], 2],
+      ["skip", [["a", 1]], 0],
+      [
+        "group",
+        [
+          [null, 6],
+          ["a", 1],
+        ],
+        0,
+      ],
+    ] as const)
+      for (const source of [
+        records.map(({ value, k = null }) => ({ value, keys: { k } })),
+        ndjson([records.map((record) => JSON.stringify(record)).join("\n")]),
+      ]) {
+        const stream = engine.stream(chain(sum(), sum()), source, { keys: ["k"], nullKeys, keep: "all" });
+        const [result] = await all(stream);
+        expect([...result!.level("f")].map(({ key, value }) => [key, value])).toEqual(groups);
+        expect(stream.stats.rejected).toBe(rejected);
+      }
   });
 
   test("that are poisoned go to the dead letters and do not stop the stream", async () => {

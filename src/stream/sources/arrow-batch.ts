@@ -94,6 +94,7 @@ export function takeRows(
       from,
       to,
       column.field.dictionary === undefined ? undefined : dictionaries.get(column.field.dictionary.id),
+      fields.nullKeys,
       refuse,
     );
   };

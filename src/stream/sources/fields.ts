@@ -49,6 +49,8 @@ export interface BoundFields {
   readonly weight: string | undefined;
   readonly childWeights: readonly { readonly level: string; readonly field: string }[];
   readonly frameValues: number | undefined;
+  /** True if a null or missing key is a key. */
+  readonly nullKeys: boolean;
 }
 
 function checkText(option: string, given: unknown): void {
@@ -116,5 +118,6 @@ export function bindFields(what: string, options: SourceOptions, context: ReadCo
     weight: context.weighted ? (fields.weight ?? "weight") : undefined,
     childWeights,
     frameValues: context.frameValues,
+    nullKeys: context.nullKeys,
   };
 }

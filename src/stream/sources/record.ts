@@ -153,7 +153,8 @@ export class RecordReader {
       column[row] = key;
       if (key >= EXACT_MAX || key <= -EXACT_MAX)
         return { ...keyFault(name, key), fix: "Write large keys as text: two of them could become one" };
-    } else return keyFault(name, key);
+    } else if ((key === null || key === undefined) && this.#fields.nullKeys) column[row] = null;
+    else return keyFault(name, key);
     return undefined;
   }
 

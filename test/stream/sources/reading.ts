@@ -10,6 +10,7 @@ import type { Block, Chunk, DictionaryColumn, ReadContext, Reader, Rejected, Str
 export function contextOf(changes: Partial<ReadContext> = {}): ReadContext {
   return {
     keys: [],
+    nullKeys: false,
     frameValues: undefined,
     timed: false,
     weighted: false,
