@@ -20,6 +20,8 @@ const SUITES = [
   "kernels",
   "windows",
   "streams",
+  "latency",
+  "overload",
   "live",
   "tfjs",
 ];

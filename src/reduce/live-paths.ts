@@ -41,6 +41,11 @@ export class LivePaths {
     return bytes;
   }
 
+  /** Makes room for so many leaves. */
+  reserve(leaves: number): void {
+    this.#steps.at(-1)!.reserve(leaves);
+  }
+
   /** Numbers given to places of a depth so far. */
   length(depth: number): number {
     return depth === 0 ? 1 : this.#steps[depth - 1]!.length;

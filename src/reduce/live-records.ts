@@ -81,6 +81,8 @@ export class LiveRecords implements LiveForm {
     const lists = paths.names.map((name) => columns[name]!);
     const leafWeights = weights && new Float64Array(values.length);
     if (values.length > policy.leavesMax) throw this.#tooMany(values.length);
+    paths.reserve(values.length);
+    this.#generations = grown(this.#generations, values.length);
     tree.tiers[0]!.grow(values.length);
     tree.tiers[0]!.length = 0;
     tree.numbers[0]!.values = new Float64Array(values.length);

@@ -42,6 +42,20 @@ export class LiveSteps {
     return this.#slots.byteLength + this.#from.byteLength + this.#codes.byteLength + this.#uses.byteLength + 8 * this.#free.length;
   }
 
+  /** Makes room for so many places, so that none of them has to move when it comes. */
+  reserve(places: number): void {
+    if (2 * places <= this.#mask) return;
+    let mask = this.#mask;
+    while (2 * places > mask) mask = 2 * mask + 1;
+    const old = this.#slots;
+    this.#mask = mask;
+    this.#slots = new Int32Array(SLOT * (mask + 1)).fill(-1);
+    for (let at = 0; at < old.length; at += SLOT) if (old[at + 2]! >= 0) this.#put(old[at]!, old[at + 1]!, old[at + 2]!);
+    this.#from = grown(this.#from, places);
+    this.#codes = grown(this.#codes, places);
+    this.#uses = grown(this.#uses, places);
+  }
+
   /** The place that `code` leads to from place `from` of the step before, or −1. */
   find(from: number, code: number): number {
     const slots = this.#slots;
@@ -55,7 +69,7 @@ export class LiveSteps {
   /** Makes a place that there is not yet. */
   add(from: number, code: number): number {
     // At most half of the slots are taken, so that probes stay short.
-    if (2 * (this.places + 1) > this.#mask) this.#rehash();
+    this.reserve(this.places + 1);
     const place = this.#free.pop() ?? this.#length++;
     this.#from = grown(this.#from, this.#length);
     this.#codes = grown(this.#codes, this.#length);
@@ -126,12 +140,5 @@ export class LiveSteps {
     slots[SLOT * slot] = from;
     slots[SLOT * slot + 1] = code;
     slots[SLOT * slot + 2] = place;
-  }
-
-  #rehash(): void {
-    const old = this.#slots;
-    this.#mask = 2 * this.#mask + 1;
-    this.#slots = new Int32Array(SLOT * (this.#mask + 1)).fill(-1);
-    for (let at = 0; at < old.length; at += SLOT) if (old[at + 2]! >= 0) this.#put(old[at]!, old[at + 1]!, old[at + 2]!);
   }
 }

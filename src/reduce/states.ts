@@ -51,6 +51,12 @@ export class SumStates implements NodeStates {
     return this.#second === undefined ? EXACT_BYTES_MIN : 2 * EXACT_BYTES_MIN;
   }
 
+  /** Makes room for nodes at one go, where none are yet. */
+  reserve(nodes: number): void {
+    this.#main.reserve(nodes);
+    this.#second?.reserve(nodes);
+  }
+
   grow(nodes: number): void {
     this.#main.grow(nodes);
     this.#second?.grow(nodes);

@@ -51,6 +51,11 @@ export class ExactSums {
     this.#groups = groups;
   }
 
+  /** Makes room for `groups` at one go, where none are yet. */
+  reserve(groups: number): void {
+    if (this.#groups === 0) this.#words = new Float64Array(WORDS * groups);
+  }
+
   /** Adds x to a group. */
   add(group: number, x: number): void {
     const at = WORDS * group;

@@ -2,8 +2,9 @@
 import { FourfoldError } from "../errors.ts";
 import { type Chain, chain, outputsOf } from "../reduce/chain.ts";
 import type { TypedData } from "../types.ts";
-import { type Batch, type Segment, segmentPart } from "./intake.ts";
+import type { Batch } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
+import { type Segment, segmentPart } from "./segment.ts";
 import type { ChainVersions } from "./versions.ts";
 
 /** What an engine does for streams of frames. */

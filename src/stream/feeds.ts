@@ -86,10 +86,13 @@ export class Feeds {
     const size = frame?.values;
     const context: ReadContext = { keys: keys.names, frameValues: size, timed, weighted, childWeights, rowsMax, signal };
     const { offset, rows } = this.positions.of(index);
-    let skip = rows;
+    // What a live source gives comes after what it gave before.
+    const passed = reader.live ? offset : 0;
+    let skip = reader.live ? 0 : rows;
     let turn = this.#events.now();
     try {
-      for await (const { block, rejected, next } of reader.read(offset, context)) {
+      for await (const { block, rejected, next: read } of reader.read(offset - passed, context)) {
+        const next = passed + read;
         if (signal.aborted) break;
         for (const one of rejected) this.#events.rejected(one);
         const rest = block && skip > 0 ? without(block, skip, size ?? 1) : block;

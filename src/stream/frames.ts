@@ -39,6 +39,11 @@ export class Slot {
     return new Slot(this.#buffer, this.#size, this.at + from, to - from);
   }
 
+  /** These frames and those of a slot that follows them. */
+  with(next: Slot): Slot {
+    return new Slot(this.#buffer, this.#size, this.at, this.rows + next.rows);
+  }
+
   /** True if another slot's frames follow these. */
   isBefore(other: Slot): boolean {
     return other.#buffer === this.#buffer && other.at === this.at + this.rows;

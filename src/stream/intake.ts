@@ -3,29 +3,14 @@
  * or it is an error. Frames lie in a store of their own (frames.ts), where kernels read them; records lie in their blocks.
  */
 import { FourfoldError } from "../errors.ts";
-import type { TypedData } from "../types.ts";
-import { type Columns, cut, cutColumns } from "./columns.ts";
+import { type Columns, cut, cutColumns, isDictionary } from "./columns.ts";
 import type { FrameStore, Slot } from "./frames.ts";
+import { Gathering } from "./gathering.ts";
+import { SEGMENT_BYTES, type Segment, segmentPart } from "./segment.ts";
 import type { Block } from "./types.ts";
 
 /** What a producer that is too fast, or a consumer that is too slow, meets. */
 export type Overflow = "block" | "latest" | "error";
-
-/** Rows that came together. */
-export interface Segment extends Columns {
-  readonly source: number;
-  readonly rows: number;
-  /** Values of records; undefined for frames, which are in their slot. */
-  readonly data: TypedData | undefined;
-  readonly slot: Slot | undefined;
-  readonly bytes: number;
-  /** When they came, in milliseconds. */
-  readonly arrivedAt: number;
-  /** Where the source goes on after them; undefined within a block. */
-  next: number | undefined;
-  /** True if the source has ended: there are no rows here, and none after. */
-  readonly ends?: boolean;
-}
 
 /** Rows that are reduced together. */
 export interface Batch {
@@ -52,9 +37,13 @@ export interface IntakeLimits {
   readonly overflow: Overflow;
 }
 
-/** Bytes of a row besides its values: time, weight and keys, each as long as a pointer. */
+/** Bytes of a short string. Keys of a plain column may be one each; those of a dictionary are shared. */
+const STRING_BYTES = 32;
+
+/** Bytes of a row besides its values: time, weight and keys, each as long as a pointer, and the keys themselves. */
 function overheadOf({ keys, times, weights, childWeights = {} }: Columns): number {
-  return 8 * (keys.length + (times ? 1 : 0) + (weights ? 1 : 0) + Object.keys(childWeights).length);
+  const strings = keys.filter((column) => !isDictionary(column) && typeof column[0] === "string");
+  return 8 * (keys.length + (times ? 1 : 0) + (weights ? 1 : 0) + Object.keys(childWeights).length) + STRING_BYTES * strings.length;
 }
 
 /** See the head of this file. */
@@ -142,7 +131,7 @@ export class Intake {
       rows,
       data: frames ? undefined : data,
       slot,
-      bytes: rows * rowBytes,
+      bytes: rows * rowBytes + (frames ? 0 : SEGMENT_BYTES),
       arrivedAt: now,
       next: rows === left ? next : undefined,
     });
@@ -188,10 +177,20 @@ export class Intake {
       this.#queue.splice(0, this.#first);
       this.#first = 0;
     }
-    this.#queue.push(segment);
     this.#rows += segment.rows;
     this.#bytes += segment.bytes;
+    if (segment.rows !== 1 || !this.#gather(segment)) this.#queue.push(segment);
+    else if (!segment.slot) this.#bytes -= SEGMENT_BYTES;
     this.ring();
+  }
+
+  /** Adds one row to the last segment that waits, if it goes there. */
+  #gather(segment: Segment): boolean {
+    const last = this.#queue.at(-1);
+    if (last instanceof Gathering) return last.add(segment);
+    const both = last?.rows === 1 ? Gathering.of(last, segment) : undefined;
+    if (both) this.#queue[this.#queue.length - 1] = both;
+    return both !== undefined;
   }
 
   /** The source goes on at `next` after what is in the queue: what lay before it could not be read. */
@@ -227,7 +226,7 @@ export class Intake {
       if (fit < segment.rows) {
         taken = segmentPart(segment, 0, fit);
         this.#queue[this.#first] = segmentPart(segment, fit, segment.rows);
-      } else this.#first++;
+      } else this.#queue[this.#first++] = TAKEN;
       segments.push(taken);
       if (taken.ends) this.#ends--;
       rows += taken.rows;
@@ -286,7 +285,7 @@ export class Intake {
       const ends = gone === segment.rows;
       this.#passed.set(source, ends && next !== undefined ? { source, rows: 0, next } : { ...passed, rows: passed.rows + gone });
       if (ends) {
-        this.#first++;
+        this.#queue[this.#first++] = TAKEN;
         this.#bytes -= segment.bytes;
         if (segment.slot) this.#frames!.release(segment.slot);
       } else {
@@ -316,24 +315,8 @@ const EMPTY = {
 
 const UNBOUNDED = { queueRowsMax: Number.MAX_SAFE_INTEGER, queueBytesMax: Number.MAX_SAFE_INTEGER };
 
+/** What stands in the queue for a segment that was taken, so that its memory is free. */
+const TAKEN: Segment = { ...EMPTY, source: 0, next: undefined };
+
 /** What timers can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
-
-/** Rows `from` … `to` − 1 of a segment. */
-export function segmentPart(segment: Segment, from: number, to: number): Segment {
-  const { source, rows, data, slot, bytes, arrivedAt, next } = segment;
-  const { keys, times, weights, childWeights } = cutColumns(segment, from, to);
-  return {
-    keys,
-    times,
-    weights,
-    childWeights,
-    source,
-    rows: to - from,
-    data: data && cut(data, from, to),
-    slot: slot?.part(from, to),
-    bytes: (bytes / rows) * (to - from),
-    arrivedAt,
-    next: to === rows ? next : undefined,
-  };
-}

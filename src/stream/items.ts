@@ -63,7 +63,7 @@ export function replayable(name: string, open: (from: number) => AsyncIterable<S
 }
 
 /** The error of a source that is asked to go back. */
-export function notReplayable(name: string): FourfoldError {
+function notReplayable(name: string): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_SOURCE", `source "${name}" cannot go back to an earlier position`, {
     fix: "Read a file, tail(), or replayable(), or start with an empty checkpoint folder",
   });

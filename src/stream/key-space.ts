@@ -218,6 +218,7 @@ export class KeySpace {
       const path = columns.map((keys): Key => {
         const place = from.unsigned();
         if (place >= keys.length) from.fail(`has a node with key ${place} of ${keys.length}`);
+        if (keys[place] === null && this.#nullKeys !== "group") from.fail("has a null key");
         return keys[place]!;
       });
       nodes[i] = this.node(path);

@@ -23,13 +23,16 @@ export interface StoreRules {
   places: Int32Array;
 }
 
+/** Nodes that there is room for from the start: small windows come by the thousand, and each array that grows costs a microsecond. */
+const ROOM = 8;
+
 /** See the head of this file. */
 export class NodeStore {
   readonly #rules: StoreRules;
   readonly states: NodeStates;
   #nodes = new IntSet();
   /** Records of each node, skipped ones included. */
-  #records = new Float64Array(8);
+  #records = new Float64Array(ROOM);
   #all = 0;
   /** Places that have records. */
   #live = 0;
@@ -37,6 +40,7 @@ export class NodeStore {
   constructor(rules: StoreRules) {
     this.#rules = rules;
     this.states = rules.states();
+    if (this.states instanceof SumStates) this.states.reserve(ROOM);
   }
 
   /** Records, skipped ones included. */

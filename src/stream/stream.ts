@@ -12,11 +12,12 @@ import { type Content, type Counts, identityOf } from "./content.ts";
 import { eventLoopTurn, TURN_MS_MAX } from "./event-loop.ts";
 import { Feeds } from "./feeds.ts";
 import { FrameStore } from "./frames.ts";
-import { type Batch, Intake, type Segment } from "./intake.ts";
+import { type Batch, Intake } from "./intake.ts";
 import type { StreamSetup } from "./options.ts";
 import { Recovery } from "./recovery.ts";
 import { FrameResult, PaneResult } from "./result.ts";
 import type { FrameRing } from "./ring.ts";
+import type { Segment } from "./segment.ts";
 import { sinkContextOf } from "./sink-context.ts";
 import { CHANNELS, Latencies, type StreamStats } from "./stats.ts";
 import type { LateRow, Reader, Rejected, Sink, StreamResult } from "./types.ts";
@@ -251,13 +252,14 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { batchesMax } = this.#setup;
     const running = this.#running;
     for (let turn = this.#engine.now(); ; ) {
-      this.#throwFailure();
-      if (this.#stop.signal.aborted) return;
       if (this.#engine.now() - turn > TURN_MS_MAX) {
         // Sources that never wait would keep timers and signals from everyone else.
         await eventLoopTurn();
         turn = this.#engine.now();
       }
+      // After the turn: what failed in it rang before anybody listened. From here to arrival() nothing waits.
+      this.#throwFailure();
+      if (this.#stop.signal.aborted) return;
       for (let batch = this.#take(); batch; batch = running.length < batchesMax ? this.#take() : undefined)
         running.push({ batch, startedAt: this.#engine.now(), reduced: this.#frames.reduce(batch) });
       const [next] = running;

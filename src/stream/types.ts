@@ -85,6 +85,11 @@ export interface Reader {
   readonly name: string;
   /** True if `read` can begin at any `next` that it gave. */
   readonly replayable: boolean;
+  /**
+   * True if all that it gives is new whenever it is read, such as what peers send. A stream that goes on from a checkpoint reads it from 0 and counts
+   * its offsets on; what came meanwhile is lost.
+   */
+  readonly live?: boolean;
   /** Reads from an offset on; 0 is the start. It ends when the source does, and stops when the context's signal is aborted. */
   read(from: number, context: ReadContext): AsyncIterable<Chunk>;
 }

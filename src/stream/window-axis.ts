@@ -58,10 +58,12 @@ export class WindowAxis {
     return this.#periodStart(start);
   }
 
-  /** The start of the first window that ends after t. */
-  firstEndingAfter(t: number): number {
+  /** The start of the first window that ends after t, or whose end and `more` after it does. */
+  firstEndingAfter(t: number, more = 0): number {
     if (t === Number.NEGATIVE_INFINITY || this.every === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
-    return this.#periodStart(t - this.size) + this.every;
+    const start = this.#periodStart(t - this.size - more);
+    // The difference is rounded, which may carry it up to a start; sums of whole numbers are exact.
+    return start + this.size + more > t ? start : start + this.every;
   }
 
   /** Whether a slice starts at t. */
@@ -90,7 +92,7 @@ export class WindowAxis {
     const { every } = this;
     if (every === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
     const start = Math.floor((t - this.#offset) / every) * every + this.#offset;
-    // The quotient is rounded, which may carry it over a whole number.
-    return start > t ? start - every : t - start >= every ? start + every : start;
+    // t less the offset is rounded, which may carry it up to the next start.
+    return start > t ? start - every : start;
   }
 }

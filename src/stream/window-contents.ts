@@ -12,20 +12,10 @@ import { ChildWeights } from "./child-weights.ts";
 import { Closing } from "./closing.ts";
 import { KeySpace } from "./key-space.ts";
 import { NodeStore, type StoreRules } from "./node-store.ts";
-import type { StreamKeys } from "./types.ts";
 import type { WindowAxis } from "./window-axis.ts";
+import type { Rows } from "./window-rows.ts";
 import { Slice, Slices } from "./window-slices.ts";
 import type { Windowing } from "./windowing.ts";
-
-/** Rows as windows take them: as a block, but one value for each row. */
-export interface Rows {
-  readonly rows: number;
-  readonly values: ArrayLike<number>;
-  readonly keys: readonly StreamKeys[];
-  readonly times: ArrayLike<number> | undefined;
-  readonly weights: ArrayLike<number> | undefined;
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>> | undefined;
-}
 
 /** What contents are made of. */
 export interface ContentsSetup {
@@ -62,6 +52,9 @@ export class WindowContents {
   readonly #weights: ChildWeights;
   readonly #axis: WindowAxis;
   readonly #slicesMax: number;
+  /** The name of level f, and whether the weights of its records come with them. */
+  readonly #level: string;
+  readonly #isWeighted: boolean;
   /** Whether sliding windows are kept from one firing to the next, children being taken out again. */
   readonly #slides: boolean;
   #running: Running | undefined;
@@ -79,7 +72,9 @@ export class WindowContents {
     this.#weights = new ChildWeights(chain, keys, this.#space, policy.nan === "error");
     this.#axis = axis;
     this.#slicesMax = windowing.windowsMax;
-    const { kind } = leafReduction(chain);
+    const { kind, weights } = leafReduction(chain);
+    this.#level = chain.levels[0]!.name;
+    this.#isWeighted = weights !== undefined;
     this.#slides = axis.every < axis.size && !parted && kind !== "user" && isExactKind(kind);
   }
 
@@ -98,7 +93,8 @@ export class WindowContents {
   }
 
   /** Writes the node of each row, or SKIPPED, or REFUSED, having said why. */
-  resolve({ keys, rows }: Rows, into: Int32Array, refuse: (row: number, error: FourfoldError) => void): void {
+  resolve({ keys, rows, weights }: Rows, into: Int32Array, refuse: (row: number, error: FourfoldError) => void): void {
+    if (this.#isWeighted !== (weights !== undefined)) throw wrongWeights(this.#level, this.#isWeighted);
     this.#forget();
     this.#space.resolve(keys, rows, into, refuse);
   }
@@ -266,6 +262,17 @@ export class WindowContents {
     if (this.weighs) for (let place = 0; place < store.places; place++) this.#weights.release(store.node(place));
     store.drop();
   }
+}
+
+function wrongWeights(level: string, isWeighted: boolean): FourfoldError {
+  return new FourfoldError(
+    "ERR_FOURFOLD_WEIGHTS",
+    `level "${level}" is ${isWeighted ? "" : "not "}weighted by record, and the rows have ${isWeighted ? "no " : ""}weights`,
+    {
+      fix: isWeighted ? "Give one weight for each row" : "Leave them out, or make the level a weightedSum or weightedMean",
+      at: { level },
+    },
+  );
 }
 
 /** The error of more windows than may be open. */

@@ -126,9 +126,19 @@ export function readWindowing(options: WindowOptions | undefined, timed: boolean
         fix: `Make size${unit} ${every} or more`,
       },
     );
+  const windowsMax = whole("windowsMax", given.windowsMax ?? WINDOWS_MAX, 1, NODES_MAX);
+  if (!none && size / every > windowsMax)
+    throw new FourfoldError(
+      "ERR_FOURFOLD_ARGUMENT",
+      `window: each record is in ${Math.ceil(size / every)} windows, windowsMax is ${windowsMax}`,
+      {
+        given: size / every,
+        expected: windowsMax,
+        fix: `Make every${unit} longer, or raise windowsMax`,
+      },
+    );
   const early = nested("early", given.early, ["everyMs", "everyRows"]);
   const late = nested("late", given.late, ["everyRows"]);
-  const limit = (name: keyof WindowOptions, otherwise: number, most: number): number => whole(name, given[name] ?? otherwise, 1, most);
   const span = (name: keyof WindowOptions, otherwise: number): number =>
     given[name] === undefined ? otherwise : whole(name, given[name], 0, SPAN_MAX);
   const times = (name: string, value: number | undefined): number =>
@@ -146,8 +156,8 @@ export function readWindowing(options: WindowOptions | undefined, timed: boolean
     earlyRows: times("early.everyRows", early.everyRows),
     lateRows: times("late.everyRows", late.everyRows),
     discarding: panes === "discarding",
-    windowsMax: limit("windowsMax", WINDOWS_MAX, NODES_MAX),
-    nodesMax: limit("nodesMax", NODES_MAX, NODES_MAX),
+    windowsMax,
+    nodesMax: whole("nodesMax", given.nodesMax ?? NODES_MAX, 1, NODES_MAX),
   });
 }
 

@@ -3,7 +3,7 @@
  * holds the state of its records, and triggers say when it is fired. No timers and no I/O: processing time is a parameter, and the same calls
  * give the same panes. The values of a pane are those of a run over its records (contract clauses 3, 4, 10, 14).
  */
-import { FourfoldError, show } from "../errors.ts";
+import type { FourfoldError } from "../errors.ts";
 import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import type { Chain } from "../reduce/chain.ts";
 import { nanLeaf } from "../reduce/nan.ts";
@@ -13,11 +13,12 @@ import { inOrder, type OpenWindow, OpenWindows } from "./open-windows.ts";
 import type { Pane, Timing } from "./types.ts";
 import { Watermark } from "./watermark.ts";
 import { WindowAxis } from "./window-axis.ts";
-import { type ContentsSetup, type Rows, WindowContents } from "./window-contents.ts";
+import { type ContentsSetup, WindowContents } from "./window-contents.ts";
+import { badTime, type Refused, type Rows, untimed } from "./window-rows.ts";
 import type { Slice } from "./window-slices.ts";
 import { TIME_MAX } from "./windowing.ts";
 
-export type { Rows } from "./window-contents.ts";
+export type { Refused, Rows } from "./window-rows.ts";
 
 /** One firing of a window. */
 export interface Fired {
@@ -27,12 +28,6 @@ export interface Fired {
   /** Of the weights it was closed with. */
   readonly version: number;
   readonly closed: ClosedNodes;
-}
-
-/** A row that is in no window, and why. */
-export interface Refused {
-  readonly row: number;
-  readonly why: "late" | FourfoldError;
 }
 
 /** What windows are made of. */
@@ -187,8 +182,7 @@ export class Windows {
     if (this.#setup.policy.nan !== "error") return;
     const level = this.#setup.chain.levels[0]!.name;
     for (let row = 0; row < rows; row++)
-      if (nodes[row] !== REFUSED && (Number.isNaN(values[row]) || (weights && Number.isNaN(weights[row]))))
-        refuse(row, nanLeaf(level, row));
+      if (nodes[row]! >= 0 && (Number.isNaN(values[row]) || (weights && Number.isNaN(weights[row])))) refuse(row, nanLeaf(level, row));
   }
 
   /** Adds rows whose place on the axis is their position in the stream, or that have one window. */
@@ -295,6 +289,7 @@ export class Windows {
     if (Math.min(earlyRows, lateRows) < room)
       for (const start of this.#windowsOf(slice)) {
         const rows = this.#axis.windowEnd(start) > this.#watermark ? earlyRows : lateRows;
+        if (rows === Number.POSITIVE_INFINITY && rows === earlyRows) break; // later windows end later
         room = Math.min(room, rows - (this.#open.get(start)?.pending ?? 0));
       }
     return Math.max(1, room);
@@ -321,7 +316,7 @@ export class Windows {
 
   /** The start of the first window that is not closed. */
   #firstOpen(): number {
-    return this.#axis.firstEndingAfter(this.#watermark - this.#setup.windowing.lateness);
+    return this.#axis.firstEndingAfter(this.#watermark, this.#setup.windowing.lateness);
   }
 
   /** The windows of a slice that are not closed, in order. */
@@ -401,34 +396,13 @@ export class Windows {
   #part(open: OpenWindow): void {
     open.since = this.#contents.begin();
     this.#contents.part(open.start, open.end, (slice) => {
-      let least = Number.POSITIVE_INFINITY;
+      // Mostly the last window has not fired, and needs all.
+      let least = this.#open.get(slice.lastWindow)?.since ?? 0;
+      if (least === 0) return least;
       for (const start of this.#windowsOf(slice)) least = Math.min(least, this.#open.get(start)?.since ?? 0);
       return least;
     });
   }
-}
-
-function untimed(): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_RECORD", "the rows have no event times, which the windows of this stream are measured in", {
-    fix: "Give each record its event time in milliseconds",
-  });
-}
-
-/** The error of a row without an event time that windows can have. */
-function badTime(row: number, time: unknown, now: number, futureMs: number): FourfoldError {
-  if (typeof time === "number" && Math.abs(time) <= TIME_MAX)
-    return new FourfoldError("ERR_FOURFOLD_RECORD", `row ${row}: the event time ${time} is ${time - now} ms ahead of the clock`, {
-      given: time,
-      expected: `at most ${futureMs} ms ahead`,
-      fix: "Mend the clock of its source, or raise window.futureMsMax",
-      at: { row },
-    });
-  return new FourfoldError("ERR_FOURFOLD_RECORD", `row ${row}: the event time is ${show(time)}`, {
-    given: time,
-    expected: "milliseconds since 1970, at most 8.64e15 in size",
-    fix: "Give each record its event time in milliseconds",
-    at: { row },
-  });
 }
 
 const order = (a: number, b: number): number => (a < b ? -1 : a > b ? 1 : 0);

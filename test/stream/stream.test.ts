@@ -327,6 +327,19 @@ describe("records", () => {
     await expect(all(engine.stream(chain(sum()), source, { onError: "stop" }))).rejects.toMatchObject({ code: "ERR_FOURFOLD_RECORD" });
   });
 
+  test("that fail while the stream lets others have their turn end it", async () => {
+    async function* source(): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(setImmediate);
+      throw new Error("gone");
+    }
+    const stream = engine.stream(chain(sum()), source(), { window: { sizeRows: 1 } });
+    const busy = async (): Promise<void> => {
+      for await (const _ of stream) for (const start = performance.now(); performance.now() - start < 100; );
+    };
+    await expect(busy()).rejects.toThrow("gone");
+  });
+
   test("that come after their window has closed go to the side output", async () => {
     const late: unknown[] = [];
     const source = [10, 25, 9, 31].map((time): RecordItem => ({ value: time, time, keys: { k: "x" } }));

@@ -69,6 +69,7 @@ describe("is refused", () => {
     [{ early: null }, /window.early: the options are null/],
     [{ early: { everyRows: 0 } }, /window.early.everyRows|"window.early.everyRows"/],
     [{ late: { everyMs: 5 } }, /window.late: there is no option "everyMs"/],
+    [{ sizeMs: 86_400_000, everyMs: 1 }, /each record is in 86400000 windows, windowsMax is 65536/],
     [{ windowsMax: 0 }, /window.windowsMax/],
     [{ nodesMax: 2 ** 25 }, /window.nodesMax/],
   ])("%j", (options, message, timed = true) => {

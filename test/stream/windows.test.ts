@@ -42,6 +42,21 @@ const SCRIPTS: Readonly<Record<string, readonly [ScriptSetup, string]>> = {
         [3,13) on-time 0 last: x=5
     `,
   ],
+  "a time just below a start is in the window before it, however it is rounded on the way": [
+    { window: { sizeMs: 10, offsetMs: -7 } },
+    `
+      a: x@2.9999999999999996=1 x@3=2
+        [-7,3) on-time 0 last: x=1
+    `,
+  ],
+  "and in windows that are closed only when the watermark has passed their lateness, not just before": [
+    { window: { sizeMs: 10, offsetMs: -7, latenessMsMax: 7 } },
+    `
+      a: x@1=1 x@9.999999999999998=2 x@2=4
+        [-7,3) on-time 0: x=1
+        [-7,3) late 1: x=5
+    `,
+  ],
   "windows without records do not fire": [
     { window: { sizeMs: 10 } },
     `
@@ -332,7 +347,7 @@ const SCRIPTS: Readonly<Record<string, readonly [ScriptSetup, string]>> = {
   "a refused record takes no position, a record without a key that is left out does": [
     { window: { sizeRows: 2 }, untimed: true, policy: { nan: "error", nullKeys: "skip" } },
     `
-      a: x=NaN x=1 null=2 x=4 x=8
+      a: x=NaN x=1 null=NaN x=4 x=8
         ERR_FOURFOLD_NAN x
         [0,2) on-time 0 last: x=1
         [2,4) on-time 0 last: x=12
@@ -594,6 +609,15 @@ describe("what is open", () => {
     expect(() => small.add(0, rows(6), 0)).toThrow(/nodesMax is 5/);
   });
 
+  test("what all windows have fired is not kept where panes discard", () => {
+    const windows = windowsOf({ window: { sizeMs: 10, everyMs: 5, early: { everyRows: 2 }, panes: "discarding" } });
+    for (let row = 1; row <= 20; row++) {
+      windows.add(0, { rows: 1, values: [1], keys: [[row]], times: [6], weights: undefined }, 0);
+      expect(windows.openNodes).toBe(row % 2);
+    }
+    expect(windows.take()).toHaveLength(20);
+  });
+
   test("keys that no open window has are forgotten", () => {
     const windows = windowsOf({ window: { sizeMs: 10, everyMs: 5 } });
     for (let block = 0; block < 20; block++) {
@@ -608,6 +632,20 @@ describe("what is open", () => {
       }
     }
   });
+});
+
+test("weights of children outlast the forgetting of other keys", () => {
+  const setup: ScriptSetup = { window: { sizeMs: 10 }, chain: chain({ site: sum(), all: weightedSum({ perNode: [] }) }) };
+  const windows = windowsOf(setup);
+  const n = 200;
+  for (let block = 0; block < 40; block++) {
+    const keys = Array.from({ length: n }, (_, i) => 1000 * block + i);
+    const rows = { rows: n, values: keys.map(() => 1), keys: [keys], times: keys.map(() => 10 * block), weights: undefined };
+    for (const childWeights of [{ all: keys }, { all: keys }]) expect(windows.add(0, { ...rows, childWeights }, 0)).toEqual([]);
+    expect(windows.add(0, { ...rows, rows: 1, childWeights: { all: [-1] } }, 0)).toMatchObject([{ row: 0, why: { given: -1 } }]);
+    for (const { closed } of windows.take())
+      expect(closed.outermost.values[0]).toBe(2 * keys.reduce((total, weight) => total + weight - 1000, 0));
+  }
 });
 
 describe("keys", () => {
@@ -658,6 +696,14 @@ describe("keys", () => {
       [2n, 3n],
       [2, 3n],
     ]);
+  });
+
+  test("weights that are missing, or that no level takes, throw", () => {
+    const rows = { rows: 1, values: [1], keys: [["x"]], times: [1] };
+    const weighted = windowsOf({ window: {}, chain: chain(weightedSum({ perNode: [] })) });
+    expect(() => weighted.add(0, { ...rows, weights: undefined }, 0)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_WEIGHTS" }));
+    const plain = windowsOf({ window: {} });
+    expect(() => plain.add(0, { ...rows, weights: [1] }, 0)).toThrow(expect.objectContaining({ code: "ERR_FOURFOLD_WEIGHTS" }));
   });
 
   test("columns that are missing or short, and times that are, throw", () => {

@@ -42,6 +42,10 @@ export function textSink(to: string | URL | Writable, options: TextSinkOptions, 
         await output.open(format.header(levels));
       },
       write: (results) => output.write(piecesOf(results)),
+      async flush() {
+        await output.flush();
+        return { sink: `${format.name} to a Writable` };
+      },
       close: () => output.close(),
     };
   }

@@ -40,7 +40,13 @@ export class WritableOutput {
     this.#throwFailure();
   }
 
-  /** Waits until all that was written has been taken. @throws FourfoldError ERR_FOURFOLD_OUTPUT unless write() threw it */
+  /** Waits until the Writable has taken all that was written: what lies in its buffer when a checkpoint is made could be lost. */
+  async flush(): Promise<void> {
+    await this.#until(() => this.#pending === 0, "drain");
+    this.#throwFailure();
+  }
+
+  /** Waits as `flush` does. @throws FourfoldError ERR_FOURFOLD_OUTPUT unless it was thrown before */
   async close(): Promise<void> {
     await this.#until(() => this.#pending === 0, "drain");
     this.#to.off("close", this.#onClose).off("error", this.#onError);

@@ -1,4 +1,5 @@
 /** The schema of an Arrow stream (arrow.apache.org/docs/format/Columnar.html; format/Schema.fbs): its fields, and how their buffers lie. */
+import { show } from "../../errors.ts";
 import { count, NotTable, type Table } from "./flatbuffer.ts";
 
 /** Fields nested deeper than this are refused: recursion must end. */
@@ -167,6 +168,7 @@ export function batchColumns(batch: Table, fields: readonly ArrowField[], body: 
     return { field, length, validity: hasValidity && nulls > 0 ? first : undefined, buffers: buffers.slice(1), children };
   };
   const columns = fields.map(columnOf);
-  for (const { length, field } of columns) if (length !== rows) throw new NotTable(`field "${field.name}" has ${length} of ${rows} rows`);
+  for (const { length, field } of columns)
+    if (length !== rows) throw new NotTable(`field ${show(field.name)} has ${length} of ${rows} rows`);
   return { rows, columns };
 }

@@ -44,10 +44,10 @@ export function typeName(type: ArrowType): string {
 function raw(column: ArrowColumn, type: ArrowType, from: number, to: number): Numbers {
   const kind = arrayOf(type);
   const [bytes] = column.buffers;
-  if (kind === undefined || bytes === undefined) throw new NotTable(`field "${column.field.name}" holds no numbers`);
+  if (kind === undefined || bytes === undefined) throw new NotTable(`field ${show(column.field.name)} holds no numbers`);
   const width = kind.BYTES_PER_ELEMENT;
   if (to * width > bytes.length)
-    throw new NotTable(`field "${column.field.name}" has bytes for ${Math.floor(bytes.length / width)} of ${to} values`);
+    throw new NotTable(`field ${show(column.field.name)} has bytes for ${Math.floor(bytes.length / width)} of ${to} values`);
   const start = bytes.byteOffset + from * width;
   if (start % width === 0) return new kind(bytes.buffer, start, to - from);
   return new kind(bytes.slice(from * width, to * width).buffer, 0, to - from);
@@ -109,7 +109,8 @@ function textAt(column: ArrowColumn, offsets: Int32Array | BigInt64Array, i: num
   const bytes = column.buffers[1]!;
   const start = Number(offsets[i]!);
   const end = Number(offsets[i + 1]!);
-  if (!(start >= 0 && start <= end && end <= bytes.length)) throw new NotTable(`field "${column.field.name}" has text outside its bytes`);
+  if (!(start >= 0 && start <= end && end <= bytes.length))
+    throw new NotTable(`field ${show(column.field.name)} has text outside its bytes`);
   const slice = bytes.subarray(start, end);
   return isUtf8(slice) ? Buffer.from(slice.buffer, slice.byteOffset, slice.length).toString() : undefined;
 }
@@ -134,7 +135,7 @@ function plainKeys(column: ArrowColumn, from: number, to: number): (Key | typeof
   }
   if (type.kind === "bool") {
     const bits = column.buffers[0]!;
-    if (bits.length * 8 < to) throw new NotTable(`field "${column.field.name}" has too few bits`);
+    if (bits.length * 8 < to) throw new NotTable(`field ${show(column.field.name)} has too few bits`);
     return orNull((i) => (bits[(from + i) >> 3]! & (1 << ((from + i) & 7))) !== 0);
   }
   if (type.kind === "int" || (type.kind === "float" && type.bits !== 16)) {
@@ -172,7 +173,7 @@ export function keysOf(column: ArrowColumn, from: number, to: number, dictionary
       if (key === null || key === NO_TEXT || key !== key) refuse(i, noKey(name, key === NO_TEXT ? "bytes that are not UTF-8" : key));
     return keys as Key[];
   }
-  if (dictionary === undefined) throw new NotTable(`field "${name}" has no dictionary`);
+  if (dictionary === undefined) throw new NotTable(`field ${show(name)} has no dictionary`);
   const values = raw(column, encoding.codes, from, to);
   // Codes of 64 bits name entries that no array could hold; a code beyond 32 bits is out of range in either form.
   const codes =
@@ -238,11 +239,11 @@ export function framesOf(column: ArrowColumn, from: number, to: number, size: nu
   if (type.kind === "list") {
     const offsets = offsetsOf(column, type.large);
     const at = (i: number): number => Number(offsets[i]!);
-    if (!(at(from) >= 0 && at(to) <= child.length)) throw new NotTable(`field "${name}" has lists outside its values`);
+    if (!(at(from) >= 0 && at(to) <= child.length)) throw new NotTable(`field ${show(name)} has lists outside its values`);
     let isDense = true;
     for (let i = from; i < to; i++) {
       const length = at(i + 1) - at(i);
-      if (length < 0) throw new NotTable(`field "${name}" has offsets that fall`);
+      if (length < 0) throw new NotTable(`field ${show(name)} has offsets that fall`);
       if (length === size) continue;
       isDense = false;
       if (!isNull(column, i))
@@ -257,7 +258,7 @@ export function framesOf(column: ArrowColumn, from: number, to: number, size: nu
     first = at(from);
   }
   const last = first + (to - from) * size;
-  if (last > child.length) throw new NotTable(`field "${name}" has ${child.length} of ${last} values`);
+  if (last > child.length) throw new NotTable(`field ${show(name)} has ${child.length} of ${last} values`);
   return numbersOf(child, first, last, size, refuse);
 }
 

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { fileURLToPath } from "node:url";
 import { FourfoldError, show } from "../../errors.ts";
+import { CR, NEWLINE } from "./lines.ts";
 
 /** What bytes can be read from; text is taken as UTF-8. A string is a path. */
 export type BytesInput =
@@ -28,8 +29,6 @@ export interface ByteSource {
 
 /** Bytes of a file that are read in one go: about 20 µs from the page cache, and 0.3 ms of parsing. */
 const PIECE_BYTES = 1 << 18;
-const NEWLINE = 10;
-const CR = 13;
 
 /** @throws FourfoldError ERR_FOURFOLD_ARGUMENT if there is nothing to read from */
 export function byteSource(what: string, input: BytesInput, name: string | undefined): ByteSource {
@@ -160,13 +159,31 @@ class IteratedBytes implements ByteSource {
     return Promise.resolve(new Uint8Array());
   }
 
-  #iterator(): AsyncIterator<unknown> | Iterator<unknown> {
+  #iterator(): Items {
     try {
-      return Symbol.asyncIterator in this.#input ? this.#input[Symbol.asyncIterator]() : this.#input[Symbol.iterator]();
+      return itemsOf(this.#input);
     } catch (error) {
       throw sourceError(this.name, `cannot be read: ${messageOf(error)}`, error);
     }
   }
+}
+
+/** What is read from, item by item. `stop` ends it also while an item is waited for. */
+interface Items {
+  next(): Promise<IteratorResult<unknown>> | IteratorResult<unknown>;
+  stop(): unknown;
+}
+
+function itemsOf(input: AsyncIterable<unknown> | Iterable<unknown>): Items {
+  if ("getReader" in input) {
+    const reader = (input as ReadableStream<unknown>).getReader();
+    return { next: () => reader.read() as Promise<IteratorResult<unknown>>, stop: () => reader.cancel() };
+  }
+  const items: AsyncIterator<unknown> | Iterator<unknown> =
+    Symbol.asyncIterator in input ? input[Symbol.asyncIterator]() : input[Symbol.iterator]();
+  // The iterators of Node's streams end only between two items: an idle stream would stay open, and with it the process.
+  const stop = "destroy" in input ? () => (input as Readable).destroy() : () => items.return?.();
+  return { next: () => items.next(), stop };
 }
 
 /** Text that is cut anywhere, also between the two halves of a character, as UTF-8. */
@@ -185,11 +202,7 @@ class TextPieces {
 const STOPPED = Symbol("stopped");
 
 /** The items of `items` until `signal` is aborted: an item that never comes is not waited for then. */
-async function* untilAborted(
-  items: AsyncIterator<unknown> | Iterator<unknown>,
-  signal: AbortSignal,
-  name: string,
-): AsyncGenerator<unknown> {
+async function* untilAborted(items: Items, signal: AbortSignal, name: string): AsyncGenerator<unknown> {
   let ended = false;
   try {
     while (!signal.aborted) {
@@ -207,15 +220,12 @@ async function* untilAborted(
     throw sourceError(name, `failed: ${messageOf(error)}`, error);
   } finally {
     // A source that never answers is left to itself: nobody waits for it.
-    if (!ended) void Promise.resolve(items.return?.()).catch(() => {});
+    if (!ended) void Promise.resolve(items.stop()).catch(() => {});
   }
 }
 
 /** One listener for each item, and gone with it: a promise that lives as long as the signal would keep every item's reaction. */
-function nextOrStop(
-  items: AsyncIterator<unknown> | Iterator<unknown>,
-  signal: AbortSignal,
-): Promise<IteratorResult<unknown> | typeof STOPPED> {
+function nextOrStop(items: Items, signal: AbortSignal): Promise<IteratorResult<unknown> | typeof STOPPED> {
   return new Promise((resolve, reject) => {
     const stop = (): void => resolve(STOPPED);
     signal.addEventListener("abort", stop, { once: true });

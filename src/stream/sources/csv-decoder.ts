@@ -13,11 +13,10 @@ import { Header } from "./csv-header.ts";
 import { type Cells, plainCells, quotedCells } from "./csv-record.ts";
 import type { Decoder, Format } from "./decoder.ts";
 import { type BoundFields, bindFields, lineBytesMaxOf, type SourceOptions } from "./fields.ts";
-import { LineCutter, type Lines, NEWLINE } from "./lines.ts";
+import { CR, LineCutter, type Lines, lineEnd, withoutBreak } from "./lines.ts";
 import { RecordReader } from "./record.ts";
-import { type Fault, REJECTED_MAX, rejected, TEXT_MAX } from "./rejected.ts";
+import { type Fault, REJECTED_MAX, rejected, TEXT_MAX, tooLong } from "./rejected.ts";
 
-const CR = 13;
 const QUOTE = 34;
 /** Rows that are handed over together: some megabytes at most, whatever `rowsMax` says. */
 const GROUP_ROWS = 8192;
@@ -289,28 +288,6 @@ class CsvDecoder implements Decoder {
     this.#next = next;
     yield { block, rejected: refused, next, bytes };
   }
-}
-
-function tooLong(what: string, length: number, bytesMax: number): Fault {
-  return {
-    what: `${what} of ${length} bytes, beyond lineBytesMax ${bytesMax}`,
-    given: length,
-    expected: `at most ${bytesMax} bytes`,
-    fix: "Raise lineBytesMax if such lines are meant",
-  };
-}
-
-/** Where the line that begins at `at` ends, its line break included. */
-function lineEnd(bytes: Buffer, at: number, end: number): number {
-  const found = bytes.indexOf(NEWLINE, at);
-  return found < 0 || found >= end ? end : found + 1;
-}
-
-function withoutBreak(bytes: Buffer): Buffer {
-  let end = bytes.length;
-  if (end > 0 && bytes[end - 1] === NEWLINE) end--;
-  if (end > 0 && bytes[end - 1] === CR) end--;
-  return bytes.subarray(0, end);
 }
 
 /** The text of a rejected line, as much of it as is kept: a character is at most four bytes of UTF-8. */

@@ -5,8 +5,9 @@
 import { ByteHold } from "./byte-hold.ts";
 import { TEXT_MAX } from "./rejected.ts";
 
-/** The byte that ends a line. */
+/** The byte that ends a line, and the one that may stand before it. */
 export const NEWLINE = 10;
+export const CR = 13;
 /** A character is at most four bytes of UTF-8, so that these hold TEXT_MAX of them. */
 const HEAD_BYTES = TEXT_MAX * 4;
 /** Pieces are handled in parts of at most this: larger ones would hold the event loop. */
@@ -104,4 +105,18 @@ export class LineCutter {
     this.#from += bytes.length;
     return { kind: "lines", bytes, start: 0, end: bytes.length, from };
   }
+}
+
+/** Where the line that begins at `at` ends, its line break included. */
+export function lineEnd(bytes: Buffer, at: number, end: number): number {
+  const found = bytes.indexOf(NEWLINE, at);
+  return found < 0 || found >= end ? end : found + 1;
+}
+
+/** A line without its line break. */
+export function withoutBreak(bytes: Buffer): Buffer {
+  let end = bytes.length;
+  if (end > 0 && bytes[end - 1] === NEWLINE) end--;
+  if (end > 0 && bytes[end - 1] === CR) end--;
+  return bytes.subarray(0, end);
 }

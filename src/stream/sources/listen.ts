@@ -113,6 +113,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 class NetworkReader implements Listener {
   readonly name: string;
   readonly replayable = false;
+  readonly live = true;
   readonly #options: ListenOptions;
   readonly #host: string;
   readonly #channel = new Channel<Chunk>();
@@ -177,7 +178,8 @@ class NetworkReader implements Listener {
     if (from > 0) throw sourceError(this.name, `cannot be read from byte ${from} on: what is past is gone`);
     if (this.#isRead) throw sourceError(this.name, "can be read only once");
     this.#isRead = true;
-    const end = (): void => this.#channel.close();
+    // Also if nobody takes the end of the reading.
+    const end = (): void => void this.close();
     context.signal.addEventListener("abort", end, { once: true });
     try {
       if (context.signal.aborted) return;

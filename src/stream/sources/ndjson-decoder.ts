@@ -13,11 +13,10 @@ import { Columns, roomFor } from "./columns.ts";
 import type { Decoder, Format } from "./decoder.ts";
 import { type BoundFields, bindFields, lineBytesMaxOf, type SourceOptions } from "./fields.ts";
 import { memberText, scanJson } from "./json-text.ts";
-import { LineCutter, type Lines, NEWLINE } from "./lines.ts";
+import { CR, LineCutter, type Lines, NEWLINE } from "./lines.ts";
 import { RecordReader } from "./record.ts";
-import { type Fault, REJECTED_MAX, rejected } from "./rejected.ts";
+import { type Fault, REJECTED_MAX, rejected, tooLong, withoutStack } from "./rejected.ts";
 
-const CR = 13;
 const SPACE = 32;
 const TAB = 9;
 const OPEN_BRACE = 123;
@@ -148,7 +147,7 @@ class NdjsonDecoder implements Decoder {
     const text = slice.toString();
     let record: unknown;
     try {
-      record = JSON.parse(text);
+      record = withoutStack(() => JSON.parse(text) as unknown);
     } catch {
       return notJson(text, isWhole);
     }
@@ -156,12 +155,7 @@ class NdjsonDecoder implements Decoder {
   }
 
   #long(head: string, from: number, to: number, line: number): Rejected {
-    return rejected({ source: this.#source, from, to, line }, head, {
-      what: `a line of ${to - from} bytes, beyond lineBytesMax ${this.#bytesMax}`,
-      given: to - from,
-      expected: `lines of at most ${this.#bytesMax} bytes`,
-      fix: "Raise lineBytesMax if such lines are meant",
-    });
+    return rejected({ source: this.#source, from, to, line }, head, tooLong("a line", to - from, this.#bytesMax));
   }
 
   #chunk(columns: Columns | undefined, refused: readonly Rejected[], next: number): Chunk {

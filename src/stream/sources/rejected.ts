@@ -32,12 +32,8 @@ export interface Place {
 export function rejected(place: Place, text: string | undefined, fault: Fault): Rejected {
   const { source, from, to, line, row } = place;
   const { what, column, given, ...detail } = fault;
-  return {
-    source,
-    from,
-    to,
-    line,
-    error: new FourfoldError("ERR_FOURFOLD_RECORD", `${source}:${line ?? (row === undefined ? `byte ${from}` : `row ${row}`)}: ${what}`, {
+  const error = (): FourfoldError =>
+    new FourfoldError("ERR_FOURFOLD_RECORD", `${source}:${line ?? (row === undefined ? `byte ${from}` : `row ${row}`)}: ${what}`, {
       ...detail,
       ...(given === undefined ? {} : { given: short(given) }),
       at: {
@@ -46,7 +42,13 @@ export function rejected(place: Place, text: string | undefined, fault: Fault): 
         ...(line === undefined ? { index: from } : { line }),
         ...(column === undefined ? {} : { column }),
       },
-    }),
+    });
+  return {
+    source,
+    from,
+    to,
+    line,
+    error: withoutStack(error),
     text: text === undefined || text.length <= TEXT_MAX ? text : text.slice(0, TEXT_MAX),
   };
 }
@@ -54,4 +56,28 @@ export function rejected(place: Place, text: string | undefined, fault: Fault): 
 /** What was given, without what would keep a whole line in memory as long as the error lives. */
 function short(given: unknown): unknown {
   return typeof given === "string" || (typeof given === "object" && given !== null) ? show(given) : given;
+}
+
+/** The fault of a line, or another piece, that is too long. */
+export function tooLong(what: string, length: number, bytesMax: number): Fault {
+  return {
+    what: `${what} of ${length} bytes, beyond lineBytesMax ${bytesMax}`,
+    given: length,
+    expected: `at most ${bytesMax} bytes`,
+    fix: "Raise lineBytesMax if such lines are meant",
+  };
+}
+
+/**
+ * Runs what makes an error without the places in the code that led to it: those are always the same ones here, say nothing about the record, and
+ * take most of the time of a source that sends nothing but errors.
+ */
+export function withoutStack<T>(make: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }

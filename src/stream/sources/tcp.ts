@@ -2,11 +2,10 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { Feed } from "./feed.ts";
-import { NEWLINE } from "./lines.ts";
+import { CR, NEWLINE } from "./lines.ts";
 import type { Peers } from "./peers.ts";
 import { TOKEN_LENGTH_MAX } from "./token.ts";
 
-const CR = 13;
 /** A dead peer is noticed by these, also while it waits for the stream. */
 const KEEP_ALIVE_MS = 30_000;
 

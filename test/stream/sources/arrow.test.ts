@@ -165,6 +165,26 @@ describe("keys", () => {
     expect(columns[0]!.codes).toBeInstanceOf(Int32Array);
   });
 
+  test("of a dictionary that grows are read with what it has by then", async () => {
+    const dictionary = vectorFromArray(["x", "y"], new Utf8()).concat(vectorFromArray(["z"], new Utf8()));
+    const type = new Dictionary(new Utf8(), new Int32());
+    const site = new Vector([makeData({ type, data: new Int32Array([2, 0, 1]), dictionary })]);
+    const { rows, rejected } = await read(ipc({ value, site }), { keys: ["site"] });
+    expect(rejected).toEqual([]);
+    expect(rows.map(({ keys }) => keys[0])).toEqual(["z", "x", "y"]);
+  });
+
+  test("whose code the dictionary does not have are rejected", async () => {
+    const type = new Dictionary(new Utf8(), new Int32());
+    const site = new Vector([makeData({ type, data: new Int32Array([0, 7, -1]), dictionary: vectorFromArray(["x"], new Utf8()) })]);
+    const result = await read(ipc({ value, site }), { keys: ["site"] });
+    expect(valuesOf(result)).toEqual([1]);
+    expect(result.rejected.map(({ error }) => error.message)).toEqual([
+      'arrow:row 1: batch 0: key "site" has the code 7, which its dictionary does not have',
+      'arrow:row 2: batch 0: key "site" has the code -1, which its dictionary does not have',
+    ]);
+  });
+
   test("may be a path", async () => {
     for (const type of [new Utf8(), new Dictionary(new Utf8(), new Int32())]) {
       const { rows, rejected } = await read(

@@ -1,6 +1,6 @@
 import { appendFileSync, createReadStream, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
@@ -436,6 +436,40 @@ describe("input", () => {
     }
     expect(rows).toEqual([1]);
     expect(returned).toBe(true);
+  });
+});
+
+describe("an input that waits is closed when the signal is aborted", () => {
+  const abortWhileWaiting = async (input: Parameters<typeof ndjson>[0]): Promise<void> => {
+    const abort = new AbortController();
+    const reading = ndjson(input)
+      .read(0, contextOf({ signal: abort.signal }))
+      [Symbol.asyncIterator]();
+    const next = reading.next();
+    abort.abort();
+    expect(await next).toEqual({ done: true, value: undefined });
+  };
+
+  test("a Readable", async () => {
+    const input = new PassThrough();
+    await abortWhileWaiting(input);
+    expect(input.destroyed).toBe(true);
+  });
+
+  test("a ReadableStream", async () => {
+    let cancelled = false;
+    const cancel = () => {
+      cancelled = true;
+    };
+    await abortWhileWaiting(new ReadableStream({ cancel }));
+    expect(cancelled).toBe(true);
+  });
+
+  test("and when its reader stops by itself", async () => {
+    const input = new PassThrough();
+    input.write('{"value":1}\n');
+    for await (const _ of ndjson(input).read(0, contextOf())) break;
+    expect(input.destroyed).toBe(true);
   });
 });
 

@@ -1,0 +1,41 @@
+// A producer ten times too fast: what a stream's process grows to. The same programs as test/stream/overload.alone.test.ts runs.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { check } from "../harness/report.mjs";
+
+const FLOODS = fileURLToPath(new URL("../../test/stream/floods.mjs", import.meta.url));
+
+const CASES = [
+  "frames in a ring, block",
+  "frames in a ring, latest",
+  "keyed records in blocks, block",
+  "keyed records in blocks, latest",
+  "keyed records one by one, latest",
+];
+
+/** Under a minute a slope shows the garbage collector. */
+const SLOPE_SECONDS_MIN = 60;
+
+/** FOURFOLD_SECONDS says how long each case takes. */
+export default async function overloadSuite({ quick }) {
+  const seconds = Number(process.env.FOURFOLD_SECONDS ?? (quick ? 3 : 60));
+  const checks = CASES.flatMap((name) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [FLOODS, name, String(seconds)], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`${name}: ${stderr}`);
+    const { bound, boundMiB, baselineMiB, peakMiB, slopeMiBPerMinute } = JSON.parse(stdout);
+    const grown = check(
+      `${name}: RSS over the baseline of ${Math.round(baselineMiB)} MiB, ${bound} ${boundMiB} MiB`,
+      peakMiB - baselineMiB,
+      {
+        atMost: 1.25 * boundMiB + 64,
+        unit: "MiB",
+      },
+    );
+    const target = seconds >= SLOPE_SECONDS_MIN ? { atMost: 1 } : {};
+    return [grown, check(`${name}: growth after warm-up`, slopeMiBPerMinute, { ...target, unit: "MiB/min" })];
+  });
+  return {
+    checks,
+    notes: [`${seconds} s for each case; a quarter of it is warm-up, the slope is that of medians of twelve spans after it`],
+  };
+}

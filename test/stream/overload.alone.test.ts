@@ -1,0 +1,51 @@
+/** Streams that are offered ten times what their consumer takes: how much memory a process of theirs takes. FOURFOLD_SECONDS says how long. */
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { outputOf, ROOT, runNode } from "../child.ts";
+
+const FLOODS = join(ROOT, "test/stream/floods.mjs");
+
+/** For each case; CI has a minute, the soak ten. */
+const SECONDS = Number(process.env["FOURFOLD_SECONDS"] ?? 1);
+
+/** A slope of less than a minute shows the garbage collector, not the stream. */
+const SLOPE_SECONDS_MIN = 60;
+
+/** What floods.mjs prints. */
+interface Flood {
+  readonly bound: "memoryBytesMax" | "queueBytesMax";
+  readonly boundMiB: number;
+  readonly baselineMiB: number;
+  readonly peakMiB: number;
+  readonly slopeMiBPerMinute: number;
+  readonly sent: number;
+  readonly rowsIn: number;
+  readonly dropped: number;
+  readonly queueMiB: number;
+}
+
+const CASES = {
+  "frames in a ring, block": "memoryBytesMax",
+  "frames in a ring, latest": "memoryBytesMax",
+  "frames in blocks, block": "memoryBytesMax",
+  "frames in blocks, latest": "memoryBytesMax",
+  "keyed records in blocks, block": "queueBytesMax",
+  "keyed records in blocks, latest": "queueBytesMax",
+  "keyed records one by one, latest": "queueBytesMax",
+} as const;
+
+describe(`a producer ten times too fast, ${SECONDS} s`, () => {
+  for (const [name, bound] of Object.entries(CASES)) {
+    const slope = SECONDS >= SLOPE_SECONDS_MIN ? ", and stops growing" : "";
+    test(`${name}: memory stays within ${bound}${slope}, and every row is counted`, { timeout: 1000 * (SECONDS + 120) }, async () => {
+      const flood = JSON.parse(await outputOf(runNode([FLOODS, name, `${SECONDS}`], { timeoutMs: 1000 * (SECONDS + 100) }))) as Flood;
+      expect(flood.bound).toBe(bound);
+      expect(flood.queueMiB).toBeLessThanOrEqual(flood.boundMiB);
+      expect(flood.peakMiB).toBeLessThanOrEqual(flood.baselineMiB + 1.25 * flood.boundMiB + 64);
+      if (slope) expect(flood.slopeMiBPerMinute).toBeLessThanOrEqual(1);
+      expect(flood.rowsIn + flood.dropped).toBe(flood.sent);
+      if (name.endsWith("block")) expect(flood.dropped).toBe(0);
+      expect(flood.sent).toBeGreaterThan(0);
+    });
+  }
+});
