@@ -98,7 +98,8 @@ class Run {
       screen?.close();
       await metrics?.close();
     }
-    const { rowsIn } = stream.stats;
+    // Of this process alone: a stream that went on from a checkpoint has counted others before.
+    const rowsIn = stream.stats.sources.reduce((total, one) => total + one.rowsIn, 0);
     const table = streamTable(state((rowsIn * 1000) / (performance.now() - began)), colour);
     if (this.#draws || this.#format === "table") process.stdout.write(table);
     else if (verbose) process.stderr.write(table);

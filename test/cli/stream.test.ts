@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { tableFromArrays, tableToIPC } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chain, createEngine, type Engine, mean, sum, weightedMean } from "../../src/index.ts";
-import { outputOf, ROOT } from "../child.ts";
+import { outputOf, ROOT, runChild } from "../child.ts";
 import { random } from "../random.ts";
-import { bitsOf, folderOf, fourfold } from "./bin.ts";
+import { BIN, bitsOf, folderOf, fourfold } from "./bin.ts";
 import { streamed, streaming } from "./streaming.ts";
 
 const LEVELS = [
@@ -285,6 +285,62 @@ describe("it ends when it is told to", () => {
     await until(/\n/);
     child.kill("SIGINT");
     expect((await ended).stderr).toBe("fourfold: interrupted; the same command goes on from the checkpoint in kept\n");
+  });
+});
+
+describe("on a terminal", () => {
+  // A terminal of 24 lines of 80, and all that is written to it.
+  const PTY = `
+import fcntl, os, pty, struct, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+while True:
+    try:
+        piece = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    os.write(1, piece)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+  const onTerminal = (args: readonly string[], env: Record<string, string> = {}): Promise<string> =>
+    outputOf(
+      runChild("python3", ["-c", PTY, process.execPath, BIN, "stream", ...args], {
+        cwd: folder,
+        env: { NO_COLOR: undefined, TERM: "xterm", ...env },
+      }),
+    );
+  const TABLE = "answer    2.7500000000000000\r\nbits      4006000000000000\r\n";
+  const few = lines([
+    { country: "de", city: "Ulm", x: 1.5 },
+    { country: "fr", city: "Paris", x: 4 },
+  ]);
+
+  test("a view is drawn on the second screen and gone at the end; the last table stays", async () => {
+    writeFileSync(at("few.ndjson"), few);
+    const written = await onTerminal(["all.json", "--file", "few.ndjson"]);
+    expect(written.startsWith("\x1b[?1049h\x1b[?25l\x1b[?2026h\x1b[H\x1b[1mall.json")).toBe(true);
+    const [, after] = written.split("\x1b[?25h\x1b[?1049l");
+    expect(after!.startsWith(TABLE)).toBe(true);
+    expect(after).toContain("\r\n\x1b[1mhighest countries\x1b[22m\r\n  fr  4.0000000000000000  1 records\r\n");
+    expect(after!.replaceAll("\x1b[1m", "").replaceAll("\x1b[22m", "")).not.toContain("\x1b");
+  });
+
+  test("a terminal that can do nothing gets the table, and NO_COLOR no colours", async () => {
+    writeFileSync(at("few.ndjson"), few);
+    const plainly = await onTerminal(["all.json", "--file", "few.ndjson"], { TERM: "dumb", NO_COLOR: "1" });
+    expect(plainly.startsWith(TABLE)).toBe(true);
+    expect(plainly).not.toContain("\x1b");
+  });
+
+  test("stdin that is a terminal is refused: nobody types records", async () => {
+    const refused = await onTerminal(["all.json"]).catch((error: Error) => error.message);
+    expect(refused).toMatch(
+      /^the child ended with 2\nfourfold: stream reads records from stdin, which is a terminal\. .+ \[ERR_FOURFOLD_ARGUMENT\]/,
+    );
   });
 });
 
