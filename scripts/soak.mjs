@@ -30,6 +30,11 @@ const STAGES = {
     env: { FOURFOLD_CHAINS: "100000" },
     files: ["test/reduce/bound.test.ts", "test/reduce/sizes.test.ts", "test/backends/tfjs-cpu.test.ts"],
   },
+  overload: {
+    cases: "ten minutes of a producer ten times too fast, for each kind of source and overflow",
+    env: { FOURFOLD_SECONDS: "600" },
+    files: ["test/stream/overload.alone.test.ts"],
+  },
 };
 
 const chosen = process.argv.slice(2);

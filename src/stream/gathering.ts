@@ -10,9 +10,6 @@ import { SEGMENT_BYTES, type Segment } from "./segment.ts";
 /** Rows of one such segment: few enough that its keys are copied in no time where the oldest row is dropped. */
 const ROWS_MAX = 128;
 
-/** Rows that there is room for at first. */
-const ROWS_MIN = 8;
-
 /** See the head of this file. */
 export class Gathering implements Segment {
   readonly source: number;
@@ -21,9 +18,9 @@ export class Gathering implements Segment {
   readonly arrivedAt: number;
   rows = 0;
   bytes = 0;
-  data: Float64Array | undefined;
-  times: Float64Array | undefined;
-  weights: Float64Array | undefined;
+  readonly data: Float64Array | undefined;
+  readonly times: Float64Array | undefined;
+  readonly weights: Float64Array | undefined;
   slot: Slot | undefined;
   next: number | undefined;
 
@@ -38,9 +35,10 @@ export class Gathering implements Segment {
     this.source = first.source;
     this.keys = first.keys.map(() => []);
     this.arrivedAt = first.arrivedAt;
-    if (first.data) this.data = new Float64Array(ROWS_MIN);
-    if (first.times) this.times = new Float64Array(ROWS_MIN);
-    if (first.weights) this.weights = new Float64Array(ROWS_MIN);
+    // All its room at once: buffers that grow leave holes in the memory of a process. float64 holds the values of every dtype.
+    this.data = first.data && new Float64Array(ROWS_MAX);
+    this.times = first.times && new Float64Array(ROWS_MAX);
+    this.weights = first.weights && new Float64Array(ROWS_MAX);
     this.slot = first.slot;
     this.#put(first);
   }
@@ -57,9 +55,6 @@ export class Gathering implements Segment {
 
   #put({ keys, data, times, weights, bytes, next }: Segment): void {
     const row = this.rows++;
-    if (this.data) this.data = roomFor(this.data, row);
-    if (this.times) this.times = roomFor(this.times, row);
-    if (this.weights) this.weights = roomFor(this.weights, row);
     for (let i = 0; i < keys.length; i++) this.keys[i]!.push((keys[i] as readonly Key[])[0]!);
     if (data) this.data![row] = data[0]!;
     if (times) this.times![row] = times[0]!;
@@ -72,12 +67,4 @@ export class Gathering implements Segment {
 /** One row whose columns can be added to others. */
 function isPlain({ rows, ends, keys, childWeights }: Segment): boolean {
   return rows === 1 && !ends && childWeights === undefined && !keys.some(isDictionary);
-}
-
-/** float64 holds the values of every dtype. */
-function roomFor(column: Float64Array, row: number): Float64Array {
-  if (row < column.length) return column;
-  const wider = new Float64Array(2 * column.length);
-  wider.set(column);
-  return wider;
 }

@@ -35,7 +35,8 @@ export function segmentPart(segment: Segment, from: number, to: number): Segment
     rows: to - from,
     data: data && cut(data, from, to),
     slot: slot?.part(from, to),
-    bytes: (bytes / rows) * (to - from),
+    // Whole numbers, so that the parts of a segment are as long as it was.
+    bytes: Math.round((bytes * to) / rows) - Math.round((bytes * from) / rows),
     arrivedAt,
     next: to === rows ? next : undefined,
   };

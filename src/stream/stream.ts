@@ -226,7 +226,7 @@ export class Stream implements AsyncIterable<StreamResult> {
       this.#feeds.begin(this.#intake, this.#stop.signal);
       for await (const results of this.#results()) {
         if (results.length > 0) yield this.#given(results);
-        await this.#recovery.save(this.#content, sink, this);
+        if (this.#engine.now() >= this.#recovery.dueAt) await this.#recovery.save(this.#content, sink, this);
       }
       this.#throwFailure();
       if (this.#stop.signal.aborted || !this.#setup.checkpoint) await sink?.flush?.();
