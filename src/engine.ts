@@ -8,7 +8,7 @@ import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
-import { badOption, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { badOption, checkNames, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import { isJobLike, type Job } from "./job.ts";
 import { Live, type LiveOptions, liveOptions } from "./live.ts";
 import { type LiveInput, readLive } from "./live-input.ts";
@@ -332,7 +332,7 @@ export class Engine {
   stream(chain: Chain, source: StreamSource | readonly StreamSource[], options: StreamOptions = {}): Stream {
     this.#open();
     checkChain(chain);
-    return openStream(this, readStreamOptions(chain, options, BYTES), source);
+    return openStream(this, readStreamOptions(chain, options, BYTES, source instanceof FrameRing ? source.store.dtype : "f64"), source);
   }
 
   /**
@@ -342,6 +342,7 @@ export class Engine {
    * @throws FourfoldError as {@link Engine.tensor}
    */
   frameRing(shape: readonly number[], dtype: Dtype, options: { readonly framesMax: number }): FrameRing {
+    checkNames("frameRing", options, ["framesMax"]);
     const { framesMax } = options;
     if (!Number.isInteger(framesMax) || framesMax < RING_BUFFERS)
       throw badOption("framesMax", framesMax, `a whole number from ${RING_BUFFERS}`);

@@ -1,7 +1,9 @@
 /** Streams, joined with what an engine has: kernels for frames, memory, the policy of batches, a clock. */
 import { FourfoldError, show } from "./errors.ts";
+import type { RunOptions } from "./options.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { DenseInput, Tensor } from "./reduce/input.ts";
+import type { Result } from "./result.ts";
 import { Batching, runsOf } from "./schedule/batching.ts";
 import type { FrameRunner } from "./stream/batches.ts";
 import { itemReader, type StreamItem } from "./stream/items.ts";
@@ -19,12 +21,17 @@ interface ReadableStream {
   [Symbol.asyncIterator](): AsyncIterator<StreamItem>;
 }
 
+/** What streams read of a run's result. */
+type FrameRun = Pick<Result, "values" | "level">;
+
 /** The calls of an engine that streams need. */
 export interface StreamHost {
   tensor(shape: readonly number[], dtype: Dtype): Tensor;
-  run(chain: Chain, input: DenseInput): Promise<{ readonly values: Float64Array }>;
-  runSync(chain: Chain, input: DenseInput): { readonly values: Float64Array };
+  run(chain: Chain, input: DenseInput, options: FrameOptions): Promise<FrameRun>;
+  runSync(chain: Chain, input: DenseInput, options: FrameOptions): FrameRun;
 }
+
+type FrameOptions = Pick<RunOptions, "nan" | "accuracy">;
 
 /** A stream of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT for what is no source */
 export function openStream(host: StreamHost, setup: StreamSetup, source: StreamSource | readonly StreamSource[]): Stream {
@@ -43,35 +50,43 @@ export function openStream(host: StreamHost, setup: StreamSetup, source: StreamS
 }
 
 /** Runs frames that lie side by side through an engine, in runs of a few sizes, each with a plan that the engine keeps. */
-function frameRunner(host: StreamHost, { frame, policy: { nan, accuracy } }: StreamSetup): FrameRunner {
+function frameRunner(host: StreamHost, { frame, outer, policy: { nan, accuracy } }: StreamSetup): FrameRunner {
   const { shape = [], values: size = 1 } = frame ?? {};
   const options = { nan, accuracy };
-  const inputs = function* (data: TypedData, frames: number): Generator<DenseInput> {
+  // Levels above skip a frame of which nothing is kept (contract clause 10), and its own value does not say so.
+  const marksMissing = nan === "skip" && outer !== undefined;
+  const valuesOf = (chain: Chain, result: FrameRun): Float64Array => {
+    if (!marksMissing) return result.values;
+    const nodes = [...result.level(chain.levels.at(-1)!.name)];
+    return Float64Array.from(nodes, ({ value, count }) => (count === 0 ? Number.NaN : value));
+  };
+  const inputs = (data: TypedData, frames: number): DenseInput[] => {
     let done = 0;
-    for (const run of runsOf(frames)) {
-      yield { data: data.subarray(done * size, (done + run) * size), shape: [run, ...shape] };
+    return runsOf(frames).map((run) => {
+      const input = { data: data.subarray(done * size, (done + run) * size), shape: [run, ...shape] };
       done += run;
-    }
+      return input;
+    });
   };
-  const joined = (parts: readonly Float64Array[]): Float64Array => {
-    if (parts.length === 1) return parts[0]!;
-    const all = new Float64Array(parts.reduce((total, { length }) => total + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
-  };
-  const engine = host as { run(...a: unknown[]): Promise<{ values: Float64Array }>; runSync(...a: unknown[]): { values: Float64Array } };
   return {
     run: async (chain, data, frames) => {
       const parts: Float64Array[] = [];
-      for (const input of inputs(data, frames)) parts.push((await engine.run(chain, input, options)).values);
+      for (const input of inputs(data, frames)) parts.push(valuesOf(chain, await host.run(chain, input, options)));
       return joined(parts);
     },
-    runSync: (chain, data, frames) => joined([...inputs(data, frames)].map((input) => engine.runSync(chain, input, options).values)),
+    runSync: (chain, data, frames) => joined(inputs(data, frames).map((input) => valuesOf(chain, host.runSync(chain, input, options)))),
   };
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Float64Array(parts.reduce((total, { length }) => total + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function checkRing({ shape, store }: FrameRing, { frame }: StreamSetup, sources: number): void {
@@ -96,12 +111,17 @@ function isList(given: unknown): given is readonly StreamSource[] {
 
 function isSource(given: unknown): given is StreamSource {
   if (typeof given !== "object" || given === null || ArrayBuffer.isView(given)) return false;
-  if (given instanceof FrameRing || typeof (given as Partial<Reader>).read === "function") return true;
+  if (given instanceof FrameRing || isReader(given)) return true;
   return Symbol.asyncIterator in given || (Symbol.iterator in given && !Array.isArray(given));
 }
 
+function isReader(given: unknown): given is Reader {
+  const { name, read } = (given ?? {}) as Partial<Reader>;
+  return typeof read === "function" && typeof name === "string" && !(Symbol.asyncIterator in (given as object));
+}
+
 function readerOf(source: StreamSource, index: number, sources: number): Reader {
-  if (typeof source === "object" && source !== null && "read" in source && "replayable" in source) return source;
+  if (isReader(source)) return source;
   if (typeof source === "object" && source !== null && (Symbol.asyncIterator in source || Symbol.iterator in source))
     return itemReader(sources === 1 ? "items" : `items ${index}`, source as AsyncIterable<StreamItem>);
   throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `the source is ${show(source)}`, {

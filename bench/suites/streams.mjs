@@ -94,7 +94,7 @@ function notesOf({ rows }, { versions, absent }) {
 
 const windowed = (weights) => chain({ row: weightedSum(weights), key: sum(), all: sum() });
 
-const OPTIONS = { frame: { shape: [VALUES] }, keys: ["key"], window: { sizeRows: WINDOW }, keep: "all" };
+const OPTIONS = { frame: { shape: [VALUES], dtype: "f32" }, keys: ["key"], window: { sizeRows: WINDOW }, keep: "all" };
 
 /** Results of a stream that stays open from one sample to the next; `next` resolves when so many more have come. */
 function collect(stream) {

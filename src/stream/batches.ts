@@ -9,7 +9,10 @@ import type { ChainVersions } from "./versions.ts";
 
 /** What an engine does for streams of frames. */
 export interface FrameRunner {
-  /** Reduces `frames` frames that lie side by side; output r of frame i stands at i · outputs + r. */
+  /**
+   * Reduces `frames` frames that lie side by side; output r of frame i stands at i · outputs + r. Under `nan: "skip"` a frame of which nothing
+   * is kept is missing, NaN, where levels above it are to skip it.
+   */
   run(chain: Chain, data: TypedData, frames: number): Promise<Float64Array>;
   runSync(chain: Chain, data: TypedData, frames: number): Float64Array;
 }
@@ -63,11 +66,12 @@ export class FrameReducer {
     const { frame, rank, chain: whole } = this.#setup;
     if (!frame || batch.rows === 0) return [];
     const outputs = rank === whole.levels.length ? (outputsOf(whole) ?? 1) : 1;
-    return this.#weigh(batch).map((group) => ({
-      version: group.version,
-      rows: group.rows,
-      values: reduceFrames(this.#runner, this.#innerOf(group.chain), group, frame.values, outputs),
-    }));
+    return this.#weigh(batch).map((group) => {
+      const values = reduceFrames(this.#runner, this.#innerOf(group.chain), group, frame.values, outputs);
+      // It is heard when the batch is finished, which may be when nobody has listened for a while.
+      if (values instanceof Promise) values.catch(() => undefined);
+      return { version: group.version, rows: group.rows, values };
+    });
   }
 
   /** A batch's segments, cut where the weights inside frames change. */

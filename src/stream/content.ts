@@ -1,7 +1,9 @@
 /** What a checkpoint of a stream holds: which stream it is, where its sources and its sink stand, its weights, its counts and its windows. */
+import { createHash } from "node:crypto";
 import { FourfoldError } from "../errors.ts";
 import { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import { layoutOf } from "../reduce/layout.ts";
+import { sum } from "../reduce/reductions.ts";
 import type { StreamSetup } from "./options.ts";
 import type { Positions } from "./positions.ts";
 import type { SinkPosition } from "./types.ts";
@@ -33,11 +35,13 @@ const FORMAT = 1;
 
 /** What makes a stream the one that a checkpoint is of. */
 export function identityOf(setup: StreamSetup, sources: readonly string[]): Content["identity"] {
-  const { chain, keys, policy, frame, windowing, childWeights } = setup;
-  const layout = layoutOf(chain, keys, policy);
+  const { chain, rank, keys, policy, frame, windowing, childWeights } = setup;
+  // Weights of the innermost level are part of the chain where frames are reduced by it: a level inside it makes it one of the others.
+  const levels = rank === 0 ? chain.levels : [{ name: "", reduction: sum() }, ...chain.levels];
+  const layout = layoutOf({ levels }, keys, policy);
   return [
-    ["chain", hexOf(layout.chain)],
-    ["weights", hexOf(layout.weights)],
+    ["chain", hashOf(layout.chain)],
+    ["weights", hashOf(layout.weights)],
     ["policy", Object.values(policy).join(", ")],
     ["frame", frame ? `[${frame.shape.join(", ")}] ${frame.dtype}` : "none"],
     ["window", windowingText(windowing)],
@@ -78,7 +82,7 @@ export function readContent(
   const sink = from.text();
   windows?.read(from);
   from.end();
-  return sink === "" ? undefined : (JSON.parse(sink) as SinkPosition);
+  return sink === "" ? undefined : positionOf(sink, from);
 }
 
 function other(dir: string, what: string, theirs: string, mine: string): FourfoldError {
@@ -96,6 +100,16 @@ function other(dir: string, what: string, theirs: string, mine: string): Fourfol
   );
 }
 
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function positionOf(text: string, from: ByteReader): SinkPosition {
+  try {
+    const position: unknown = JSON.parse(text);
+    if (typeof position === "object" && position !== null) return position as SinkPosition;
+  } catch {
+    // as below
+  }
+  return from.fail("has a position of the sink that is no JSON object");
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

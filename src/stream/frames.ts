@@ -80,6 +80,11 @@ export class FrameStore {
     this.dtype = dtype;
   }
 
+  /** True if there is no room. */
+  get isFull(): boolean {
+    return this.#filling.filled === this.#rows && this.#free.length === 0;
+  }
+
   /** Room for up to so many frames, side by side; undefined if there is none. */
   claim(rows: number): Slot | undefined {
     if (this.#filling.filled === this.#rows) {

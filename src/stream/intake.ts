@@ -49,7 +49,7 @@ function overheadOf({ keys, times, weights, childWeights = {} }: Columns): numbe
 /** See the head of this file. */
 export class Intake {
   readonly #limits: IntakeLimits;
-  readonly #frames: FrameStore | undefined;
+  #frames: FrameStore | undefined;
   readonly #queue: Segment[] = [];
   /** Segments of `#queue` that were taken; they are cut off now and then. */
   #first = 0;
@@ -65,6 +65,17 @@ export class Intake {
   constructor(limits: IntakeLimits, frames?: FrameStore) {
     this.#limits = limits;
     this.#frames = frames;
+  }
+
+  /** Where frames wait, from now on. */
+  useFrames(store: FrameStore): void {
+    this.#frames = store;
+  }
+
+  /** True if no more rows fit. */
+  get isFull(): boolean {
+    const { queueRowsMax, queueBytesMax } = this.#limits;
+    return this.#frames ? this.#frames.isFull : this.#rows >= queueRowsMax || this.#bytes >= queueBytesMax;
   }
 
   /** Rows that wait. */
@@ -193,15 +204,16 @@ export class Intake {
     return both !== undefined;
   }
 
-  /** The source goes on at `next` after what is in the queue: what lay before it could not be read. */
-  note(source: number, next: number): void {
+  /** The source goes on `skipped` rows after `next`, after what is in the queue: what lay before could not be read, or was before. */
+  note(source: number, next: number, skipped: number): void {
     for (let i = this.#queue.length - 1; i >= this.#first; i--) {
       const segment = this.#queue[i]!;
       if (segment.source !== source || segment.ends) continue;
       segment.next = next;
+      segment.skipped = skipped;
       return;
     }
-    this.commit({ ...EMPTY, source, next });
+    this.commit({ ...EMPTY, source, next, skipped });
   }
 
   /** The source has ended. */
@@ -276,28 +288,39 @@ export class Intake {
   }
 
   #dropOldest(rows: number): void {
-    for (let left = rows; left > 0 && this.#first < this.#queue.length; ) {
-      const segment = this.#queue[this.#first]!;
-      if (segment.ends) return; // its rows are gone already
+    let left = rows;
+    for (let at = this.#first; left > 0 && at < this.#queue.length; ) {
+      const segment = this.#queue[at]!;
+      if (segment.ends) {
+        at++; // it stays: nothing of its source comes after it
+        continue;
+      }
       const gone = Math.min(left, segment.rows);
-      const { source, next } = segment;
-      const passed = this.#passed.get(source) ?? { source, rows: 0, next: undefined };
       const ends = gone === segment.rows;
-      this.#passed.set(source, ends && next !== undefined ? { source, rows: 0, next } : { ...passed, rows: passed.rows + gone });
+      this.#pass(segment, gone, ends);
       if (ends) {
-        this.#queue[this.#first++] = TAKEN;
         this.#bytes -= segment.bytes;
         if (segment.slot) this.#frames!.release(segment.slot);
+        if (at === this.#first) {
+          this.#queue[at++] = TAKEN;
+          this.#first = at;
+        } else this.#queue.splice(at, 1);
       } else {
         const rest = segmentPart(segment, gone, segment.rows);
         this.#bytes -= segment.bytes - rest.bytes;
-        this.#queue[this.#first] = rest;
+        this.#queue[at] = rest;
         if (segment.slot) this.#frames!.release(segment.slot.part(0, gone));
       }
       this.#rows -= gone;
       this.#dropped += gone;
       left -= gone;
     }
+  }
+
+  /** Notes how far the source of dropped rows has come. */
+  #pass({ source, next, skipped = 0 }: Segment, gone: number, ends: boolean): void {
+    const passed = this.#passed.get(source) ?? { source, rows: 0, next: undefined };
+    this.#passed.set(source, ends && next !== undefined ? { source, rows: skipped, next } : { ...passed, rows: passed.rows + gone });
   }
 }
 

@@ -14,7 +14,8 @@ import { readWindowing, type Windowing, type WindowOptions } from "./windowing.t
 export interface StreamOptions {
   /**
    * The stream's items are frames of this shape: the innermost levels of the chain, as many as the shape has axes, reduce each of them, and the
-   * levels above group them by key and window. Without it, items are records.
+   * levels above group them by key and window. `dtype` is that of the memory where they wait, a ring's own or `"f64"` unless told: a frame with a value that it
+   * cannot hold is rejected. Without `frame`, items are records.
    */
   readonly frame?: { readonly shape: readonly number[]; readonly dtype?: Dtype };
   /** The names of the key columns, outermost first. Default none. */
@@ -43,9 +44,9 @@ export interface StreamOptions {
   readonly latencyMsTarget?: number;
   /** Batches that may be under way at once. Default 2. */
   readonly batchesMax?: number;
-  /** Rows that may wait. Default four times rowsMax; of frames, what four batches hold. */
+  /** Records that may wait. Default four times rowsMax. Frames wait in batchesMax + 2 buffers of a batch each. */
   readonly queueRowsMax?: number;
-  /** Bytes that may wait. Default 64 MiB. */
+  /** Bytes of records that may wait. Default 64 MiB. */
   readonly queueBytesMax?: number;
   /** What happens when the queue is full: sources wait (`"block"`, the default), the oldest rows are dropped and counted, or the stream ends with an error. */
   readonly overflow?: Overflow;
@@ -122,20 +123,40 @@ const BATCH_BYTES_MAX = 8 << 20;
 const BATCH_ROWS_MAX = 65_536;
 const QUEUE_BYTES_MAX = 64 << 20;
 
+/** How far ahead of the clock event times may be: a day covers every time zone. */
+const FUTURE_MS_MAX = 24 * 3_600_000;
+
 /** Reads and checks options. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, and for chain, keys and window what does not fit */
-export function readStreamOptions(chain: Chain, options: StreamOptions, bytesPer: Readonly<Record<Dtype, number>>): StreamSetup {
+export function readStreamOptions(
+  chain: Chain,
+  options: StreamOptions,
+  bytesPer: Readonly<Record<Dtype, number>>,
+  dtype: Dtype,
+): StreamSetup {
   checkNames("stream", options, NAMES);
   const { nan = "propagate", accuracy = "reproducible", nullKeys = "error", overflow = "block", onError = "continue" } = options;
   oneOf("nan", nan, ["propagate", "skip", "error"]);
   oneOf("accuracy", accuracy, ["reproducible", "exact"]);
   oneOf("overflow", overflow, ["block", "latest", "error"]);
   oneOf("onError", onError, ["continue", "stop"]);
-  const frame = readFrame(options.frame, chain);
+  const frame = readFrame(options.frame, chain, dtype);
   const rank = frame?.shape.length ?? 0;
   const timed = options.window?.sizeMs !== undefined;
+  if (frame)
+    for (const name of ["queueRowsMax", "queueBytesMax"] as const)
+      if (options[name] !== undefined)
+        throw new FourfoldError(
+          "ERR_FOURFOLD_ARGUMENT",
+          `option "${name}" is for records; frames wait in batchesMax + 2 buffers of rowsMax frames each`,
+          {
+            given: options[name],
+            fix: "Leave it out, or set rowsMax and batchesMax",
+          },
+        );
   const outer = rank === chain.levels.length ? undefined : outerOf(chain, rank);
   if (!outer) refuseForFrames(options, chain);
-  const windowing = readWindowing(options.window, timed);
+  // A time of another unit, or a clock gone wrong, would move the watermark past all that comes after it.
+  const windowing = readWindowing(timed ? { futureMsMax: FUTURE_MS_MAX, ...options.window } : options.window, timed);
   const keys = readKeys(options, outer ?? chain, nullKeys);
   const bytesPerRow = frame ? frame.values * bytesPer[frame.dtype] : 8;
   const bytesMax = limit("bytesMax", options.bytesMax, Math.max(BATCH_BYTES_MAX, bytesPerRow));
@@ -165,14 +186,14 @@ export function readStreamOptions(chain: Chain, options: StreamOptions, bytesPer
     onRejected: callback("onRejected", options.onRejected),
     stopOnError: onError === "stop",
     checkpoint: readCheckpoint(options.checkpoint),
-    signal: options.signal,
+    signal: readSignal(options.signal),
   };
 }
 
-function readFrame(given: StreamOptions["frame"], chain: Chain): StreamSetup["frame"] {
+function readFrame(given: StreamOptions["frame"], chain: Chain, otherwise: Dtype): StreamSetup["frame"] {
   if (given === undefined) return undefined;
   checkNames("stream: frame", given, ["shape", "dtype"]);
-  const { shape, dtype = "f32" } = given;
+  const { shape, dtype = otherwise } = given;
   if (!Array.isArray(shape) || shape.length === 0 || !shape.every((extent) => Number.isInteger(extent) && extent > 0))
     throw badOption("frame.shape", shape, "a list of whole numbers above 0, one for each axis of a frame");
   if (shape.length > chain.levels.length)
@@ -233,9 +254,20 @@ function readKeys(options: StreamOptions, outer: Chain, nullKeys: NullKeys): Key
   return { names, depths: keyDepths(outer, input) };
 }
 
-function readChildWeights(given: readonly string[] | undefined, outer: Chain | undefined): readonly string[] {
-  if (given === undefined) return [];
+function readChildWeights(given: readonly string[] = [], outer: Chain | undefined): readonly string[] {
   if (!Array.isArray(given)) throw badOption("childWeights", given, "a list of names of levels");
+  const untold = outer?.levels.find(
+    ({ name, reduction: { weights } }, i) => i > 0 && weights?.form === "perNode" && weights.values.length === 0 && !given.includes(name),
+  );
+  if (untold)
+    throw new FourfoldError(
+      "ERR_FOURFOLD_WEIGHTS",
+      `level "${untold.name}" is made with { perNode: [] }, and nothing says where its weights are`,
+      {
+        fix: `Give childWeights: ["${untold.name}"] if the records bring them, or make the level with { byKey } or "count"`,
+        at: { level: untold.name },
+      },
+    );
   for (const name of given) {
     const index = outer!.levels.findIndex((level) => level.name === name);
     const { weights } = outer!.levels[index]?.reduction ?? {};
@@ -270,6 +302,11 @@ function readCheckpoint(given: StreamOptions["checkpoint"]): StreamSetup["checkp
   const { dir, everyMs = 1000 } = given;
   if (typeof dir !== "string" || dir === "") throw badOption("checkpoint.dir", dir, "the path of a folder");
   return { dir, everyMs: amount("checkpoint.everyMs", everyMs, 0) };
+}
+
+function readSignal(given: AbortSignal | undefined): AbortSignal | undefined {
+  if (given !== undefined && !(given instanceof AbortSignal)) throw badOption("signal", given, "an AbortSignal");
+  return given;
 }
 
 function oneOf<T>(option: string, given: T, allowed: readonly T[]): void {

@@ -13,7 +13,7 @@ export interface FrameColumns extends Partial<Columns> {}
  * one with {@link Engine.frameRing} and give it to {@link Engine.stream}.
  * @example
  * const ring = engine.frameRing([64], "f32", { framesMax: 4096 });
- * const stream = engine.stream(chain(weightedSum(w)), ring);
+ * const stream = engine.stream(chain(weightedSum(w)), ring, { frame: { shape: [64], dtype: "f32" } });
  * const view = ring.claim(1); // undefined while the ring is full: await ring.ready()
  * if (view) { view.set(samples); ring.commit(1); }
  */
@@ -27,6 +27,11 @@ export class FrameRing {
   #claimed: Slot | undefined;
   #onEnd: () => void = () => undefined;
   #early: { slot: Slot; columns: Columns }[] = [];
+  #wanted: Wanted | undefined;
+  /** Producers that wait for a stream to read the ring. */
+  #waiting: (() => void)[] = [];
+  /** The stream is over, and an open claim keeps the memory. */
+  #freeLater = false;
   #ended = false;
   #committed = 0;
 
@@ -43,7 +48,7 @@ export class FrameRing {
   }
 
   /** The stream that reads it. @internal */
-  attach(intake: Intake, clock: () => number, onEnd: () => void): void {
+  attach(intake: Intake, wanted: Wanted, clock: () => number, onEnd: () => void): void {
     if (this.#intake)
       throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", "the ring is read by another stream already", {
         fix: "Make a ring for each stream",
@@ -51,15 +56,19 @@ export class FrameRing {
     this.#intake = intake;
     this.#clock = clock;
     this.#onEnd = onEnd;
-    for (const { slot, columns } of this.#early) this.#hand(slot, columns);
+    this.#wanted = wanted;
+    for (const { slot, columns } of this.#early) this.#hand(slot, wantedColumns(columns, wanted));
     this.#early = [];
     if (this.#ended) onEnd();
+    this.#wake();
   }
 
   /** The stream is over. @internal */
   detach(): void {
     this.#ended = true;
-    this.#free();
+    this.#wake();
+    if (this.#claimed) this.#freeLater = true;
+    else this.#free();
   }
 
   /** Frames committed since the ring was made. */
@@ -95,9 +104,16 @@ export class FrameRing {
         expected: slot?.rows ?? 0,
         fix: "Claim a view, and commit at most as many frames as it holds",
       });
+    if (this.#freeLater) {
+      this.#claimed = undefined;
+      this.#freeLater = false;
+      this.#free();
+      throw new FourfoldError("ERR_FOURFOLD_CLOSED", "the stream that reads the ring has ended", { fix: "Stop when the stream has ended" });
+    }
     const { keys = [], times, weights, childWeights } = columns;
-    const all: Columns = { keys, times, weights, childWeights };
-    checkColumns(all, frames, "ring");
+    const given: Columns = { keys, times, weights, childWeights };
+    checkColumns(given, frames, "ring");
+    const all = this.#wanted ? wantedColumns(given, this.#wanted) : given;
     this.#claimed = undefined;
     const kept = this.#store.keep(slot, frames);
     if (frames === 0) return;
@@ -106,16 +122,25 @@ export class FrameRing {
     else this.#early.push({ slot: kept, columns: all });
   }
 
-  /** Resolves when there may be room again. */
+  /** Resolves when there may be room again, or the ring has ended. */
   async ready(): Promise<void> {
-    await this.#intake?.room();
+    if (this.#ended) return;
+    if (this.#intake) await this.#intake.room();
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** No frames will come any more: the stream ends after those that are there. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#wake();
     this.#onEnd();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 
   #hand(slot: Slot, columns: Columns): void {
@@ -136,4 +161,27 @@ export class FrameRing {
       next: undefined,
     });
   }
+}
+
+/** The columns that a stream reads with its frames. */
+export interface Wanted {
+  readonly keys: { readonly names: readonly string[] };
+  readonly timed: boolean;
+  readonly weighted: boolean;
+  readonly childWeights: readonly string[];
+}
+
+/** What the stream reads of columns. @throws FourfoldError ERR_FOURFOLD_RECORD if one is missing */
+function wantedColumns({ keys, times, weights, childWeights }: Columns, wanted: Wanted): Columns {
+  const missing = (what: string): FourfoldError =>
+    new FourfoldError("ERR_FOURFOLD_RECORD", `ring: the stream reads ${what}, and none were committed`, {
+      fix: "commit(frames, { keys, times, weights, childWeights }): one entry for each frame in each column that the stream reads",
+    });
+  const { names } = wanted.keys;
+  if (keys.length !== names.length) throw missing(`${names.length} key columns (${names.join(", ")})`);
+  if (wanted.timed && times === undefined) throw missing("times");
+  if (wanted.weighted && weights === undefined) throw missing("weights");
+  const level = wanted.childWeights.find((name) => childWeights?.[name] === undefined);
+  if (level !== undefined) throw missing(`weights for level "${level}"`);
+  return { keys, times: wanted.timed ? times : undefined, weights: wanted.weighted ? weights : undefined, childWeights };
 }

@@ -15,6 +15,8 @@ export interface Segment extends Columns {
   readonly arrivedAt: number;
   /** Where the source goes on after them; undefined within a block. */
   next: number | undefined;
+  /** Rows after `next` that an earlier run had reduced already: only where there are no rows here. */
+  skipped?: number;
   /** True if the source has ended: there are no rows here, and none after. */
   readonly ends?: boolean;
 }

@@ -1,5 +1,5 @@
 /** What a stream tells of itself: counts, latencies, Prometheus text, and events on diagnostics channels. */
-import { type Channel, channel } from "node:diagnostics_channel";
+import { channel } from "node:diagnostics_channel";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
 /** Milliseconds below which the given part of latencies lay. NaN before the first. */
@@ -52,6 +52,12 @@ export interface SourceStats {
   readonly ended: boolean;
 }
 
+/** What streams use of a channel: the public types name none of Node's. */
+interface Events {
+  readonly hasSubscribers: boolean;
+  publish(message: unknown): void;
+}
+
 /**
  * The channels of node:diagnostics_channel on which streams publish. Each message has `stream`, the {@link StreamStats} reader of the stream.
  * - `fourfold:stream:batch`: { rows, bytes, ms, latencyMs }
@@ -59,7 +65,7 @@ export interface SourceStats {
  * - `fourfold:stream:late`, `fourfold:stream:rejected`: { late } and { rejected }
  * - `fourfold:stream:checkpoint`: { bytes, ms }
  */
-export const CHANNELS: Readonly<Record<"batch" | "result" | "late" | "rejected" | "checkpoint", Channel>> = {
+export const CHANNELS: Readonly<Record<"batch" | "result" | "late" | "rejected" | "checkpoint", Events>> = {
   batch: channel("fourfold:stream:batch"),
   result: channel("fourfold:stream:result"),
   late: channel("fourfold:stream:late"),

@@ -4,6 +4,7 @@
  */
 import { aborted, badOption, checkNames, FourfoldError, throwIfAborted } from "../errors.ts";
 import { type Chain, outputsOf } from "../reduce/chain.ts";
+import type { Policy } from "../reduce/layout.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
 import { FrameReducer, type FrameRunner, type FrameValues, joinedValues, type Reduced } from "./batches.ts";
@@ -32,7 +33,11 @@ export interface StreamEngine {
   /** The size of batches, and when the next one is due. */
   readonly batching: {
     readonly rows: number;
-    dueIn(waiting: { readonly rows: number; readonly bytes: number; readonly since: number }, now: number, more: boolean): number;
+    dueIn(
+      waiting: { readonly rows: number; readonly bytes: number; readonly since: number; readonly full: boolean },
+      now: number,
+      more: boolean,
+    ): number;
     done(latencyMs: number): void;
   };
   /** Milliseconds since 1970, with fractions. */
@@ -75,6 +80,8 @@ export class Stream implements AsyncIterable<StreamResult> {
   readonly #running: Running[] = [];
   readonly #stop: AbortController = new AbortController();
   readonly #counts: Counts = { rowsIn: 0, resultsOut: 0, late: 0, dropped: 0, rejected: 0, frames: 0 };
+  /** Made when it is first needed: hashing the weights takes its time. */
+  #identity: Content["identity"] | undefined;
   #batches = 0;
   #batchRows = 0;
   /** Rows that the queue had dropped when `#counts.dropped` was last brought up to date. */
@@ -94,7 +101,7 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#versions = new ChainVersions(setup.chain);
     this.#frames = new FrameReducer(setup, engine.runner, this.#versions);
     this.#recovery = new Recovery(setup.checkpoint, () => engine.now());
-    this.#intake = new Intake(setup, "kind" in sources ? sources.store : this.#frameStore());
+    this.#intake = new Intake(setup, "kind" in sources ? sources.store : undefined);
     this.#windows = this.#makeWindows();
   }
 
@@ -161,15 +168,19 @@ export class Stream implements AsyncIterable<StreamResult> {
    */
   async to(sink: Sink | ((result: StreamResult) => void | Promise<void>)): Promise<StreamStats> {
     const out: Sink = typeof sink === "function" ? { write: (results) => each(results, sink) } : sink;
+    if (typeof out?.write !== "function") throw badOption("sink", sink, "a function, or a sink with write(results)");
     let open = false;
     try {
       for await (const results of this.#run(out, () => {
         open = true;
       }))
         await out.write(results);
-    } finally {
-      if (open) await out.close?.();
+    } catch (error) {
+      // What ended the stream is told, not what closing said after it.
+      if (open) await Promise.resolve(out.close?.()).catch(() => undefined);
+      throw error;
     }
+    await out.close?.();
     return this.stats;
   }
 
@@ -184,15 +195,13 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#wake();
   }
 
-  #frameStore(): FrameStore | undefined {
+  /** Takes memory for frames: when the stream begins, so that one that never does holds none. */
+  #takeMemory(): void {
     const { frame, batchesMax, rowsMax } = this.#setup;
-    if (!frame) return undefined;
-    this.#memory.push(...Array.from({ length: batchesMax + SPARE_BUFFERS }, () => this.#engine.allocate(rowsMax * frame.values)));
-    return new FrameStore(
-      this.#memory.map(({ data }) => data),
-      frame.values,
-      frame.dtype,
-    );
+    if (!frame || this.#feeds.isRing) return;
+    for (let i = 0; i < batchesMax + SPARE_BUFFERS; i++) this.#memory.push(this.#engine.allocate(rowsMax * frame.values));
+    const buffers = this.#memory.map(({ data }) => data);
+    this.#intake.useFrames(new FrameStore(buffers, frame.values, frame.dtype));
   }
 
   #makeWindows(): Windows | undefined {
@@ -202,7 +211,15 @@ export class Stream implements AsyncIterable<StreamResult> {
       const { chain, version } = this.#versions.at(start);
       return { chain: outerPart(chain, rank), version };
     };
-    return new Windows({ chain: outer, keys, policy, windowing, kept, sources: this.#feeds.names.length, chainAt });
+    return new Windows({
+      chain: outer,
+      keys,
+      policy: outerPolicy(policy, rank),
+      windowing,
+      kept,
+      sources: this.#feeds.names.length,
+      chainAt,
+    });
   }
 
   /** The loop. What it yields has left the stream when it is asked for more. */
@@ -212,29 +229,31 @@ export class Stream implements AsyncIterable<StreamResult> {
         fix: "Make another with engine.stream()",
       });
     this.#begun = true;
-    const { signal } = this.#setup;
+    const { signal, checkpoint } = this.#setup;
     throwIfAborted(signal);
     const onAbort = (): void => this.#fail(aborted(signal!));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const position = await this.#recovery.restore(this.#content);
+      this.#takeMemory();
+      const position = checkpoint && (await this.#recovery.restore(this.#content));
       this.#frames.begun = this.#counts.frames;
       opened();
       await sink?.open?.(position, sinkContextOf(this.#setup));
       // A crash before the next checkpoint must not leave in the sink what it is given until then.
-      if (sink) await this.#recovery.save(this.#content, sink, this, true);
+      if (sink && checkpoint) await this.#recovery.save(this.#content, sink, this, true);
       this.#feeds.begin(this.#intake, this.#stop.signal);
       for await (const results of this.#results()) {
         if (results.length > 0) yield this.#given(results);
         if (this.#engine.now() >= this.#recovery.dueAt) await this.#recovery.save(this.#content, sink, this);
       }
       this.#throwFailure();
-      if (this.#stop.signal.aborted || !this.#setup.checkpoint) await sink?.flush?.();
-      else await this.#recovery.save(this.#content, sink, this, true);
+      // A stream that was closed in between can go on from there, too.
+      if (checkpoint) await this.#recovery.save(this.#content, sink, this, true);
+      else await sink?.flush?.();
     } finally {
       signal?.removeEventListener("abort", onAbort);
       this.close();
-      await this.#feeds.settled();
+      await this.#feeds.end();
       await Promise.allSettled(this.#running.flatMap(({ reduced }) => reduced.map(({ values }) => values)));
       for (const { free } of this.#memory) free();
       await this.#recovery.close();
@@ -288,7 +307,7 @@ export class Stream implements AsyncIterable<StreamResult> {
 
   #dueIn(now: number): number {
     const { rows, bytes, since, hasEnds } = this.#intake;
-    return hasEnds ? 0 : this.#engine.batching.dueIn({ rows, bytes, since }, now, !this.#feeds.allEnded);
+    return hasEnds ? 0 : this.#engine.batching.dueIn({ rows, bytes, since, full: this.#intake.isFull }, now, !this.#feeds.allEnded);
   }
 
   #take(): Batch | undefined {
@@ -337,12 +356,11 @@ export class Stream implements AsyncIterable<StreamResult> {
 
   #addRows(windows: Windows, segment: Segment, all: TypedData, from: number, to: number, now: number): void {
     if (from === to) return;
-    const { watermark } = windows;
     const { keys, times, weights, childWeights } = cutColumns(segment, from, to);
     const values = all.subarray(from, to);
     const rows = { rows: to - from, values, keys, times, weights, childWeights };
     for (const { row, why } of windows.add(segment.source, rows, now)) {
-      if (why === "late") this.#late(segment, from + row, values[row]!, watermark);
+      if (why === "late") this.#late(segment, from + row, values[row]!, windows.watermark);
       else this.#rejectRow(segment, from + row, why);
     }
   }
@@ -383,7 +401,9 @@ export class Stream implements AsyncIterable<StreamResult> {
     const fired = this.#windows?.take() ?? [];
     if (fired.length > 0) this.#recovery.note();
     const { policy, rank } = this.#setup;
-    return fired.map((one) => new PaneResult(one, { chain: outerPart(this.#versions.at(one.pane.start).chain, rank), policy }));
+    return fired.map(
+      (one) => new PaneResult(one, { chain: outerPart(this.#versions.at(one.pane.start).chain, rank), policy: outerPolicy(policy, rank) }),
+    );
   }
 
   #measure(batch: Batch, startedAt: number): void {
@@ -436,8 +456,9 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#counts.dropped = this.#dropped;
     this.#droppedBefore = this.#intake.dropped;
     const { names, positions } = this.#feeds;
+    this.#identity ??= identityOf(this.#setup, names);
     return {
-      identity: identityOf(this.#setup, names),
+      identity: this.#identity,
       positions,
       versions: this.#versions,
       windows: this.#windows,
@@ -448,6 +469,11 @@ export class Stream implements AsyncIterable<StreamResult> {
 
 async function each(results: readonly StreamResult[], take: (result: StreamResult) => void | Promise<void>): Promise<void> {
   for (const result of results) await take(result);
+}
+
+/** How the levels above frames read: a frame without NaN may have a NaN value, which is no leaf. */
+function outerPolicy(policy: Policy, rank: number): Policy {
+  return rank > 0 && policy.nan === "error" ? { ...policy, nan: "propagate" } : policy;
 }
 
 const outerParts = new WeakMap<Chain, Chain>();

@@ -27,7 +27,7 @@ const frames = {
   bound: "memoryBytesMax",
   rate: FRAME_RATE,
   chain: chain({ row: weightedSum(Float32Array.from({ length: VALUES }, (_, i) => 1 / (i + 1))), key: sum(), all: sum() }),
-  options: { frame: { shape: [VALUES] }, keys: ["key"], window: { sizeRows: WINDOW } },
+  options: { frame: { shape: [VALUES], dtype: "f32" }, keys: ["key"], window: { sizeRows: WINDOW } },
 };
 const records = {
   bound: "queueBytesMax",

@@ -10,10 +10,12 @@ import {
   chain,
   count,
   createEngine,
+  defineReduction,
   type Engine,
   FourfoldError,
   max,
   mean,
+  min,
   prometheusText,
   type RecordItem,
   type Rejected,
@@ -26,6 +28,7 @@ import {
 } from "../../src/index.ts";
 import { replayable } from "../../src/stream/items.ts";
 import { ndjson } from "../../src/stream/sources/ndjson.ts";
+import type { Reader } from "../../src/stream/types.ts";
 import { random } from "../random.ts";
 
 let engine: Engine;
@@ -231,6 +234,52 @@ describe("a ring", () => {
     expect(engine.stats.memoryBytes).toBeLessThanOrEqual(memory + 1024 * 1024); // plans of this chain stay
   });
 
+  test("lets its producer wait before a stream reads it and after it has ended, and keeps memory that is being written", async () => {
+    const ring = engine.frameRing([2], "f64", { framesMax: 4 });
+    let filled = 0;
+    const produce = async (): Promise<void> => {
+      for (; filled < 20; ) {
+        const view = ring.claim(1);
+        if (view === undefined) {
+          await ring.ready();
+          continue;
+        }
+        view.fill(filled++);
+        ring.commit(1);
+      }
+      ring.end();
+    };
+    const producing = produce();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(filled).toBe(4);
+    const stream = engine.stream(chain(sum()), ring, { frame: { shape: [2] } });
+    expect(values(await all(stream))).toEqual(Array.from({ length: 20 }, (_, i) => 2 * i));
+    await producing;
+    await ring.ready();
+
+    const other = engine.frameRing([1024], "f64", { framesMax: 4 });
+    const view = other.claim(1)!;
+    const ended = engine.stream(chain(sum()), other, { frame: { shape: [1024] } });
+    const results = all(ended);
+    await new Promise(setImmediate);
+    ended.close();
+    await results;
+    const mine = Array.from({ length: 8 }, () => engine.tensor([1024], "f64"));
+    view.fill(7);
+    for (const { data } of mine) expect(data.every((value) => value === 0)).toBe(true);
+    expect(() => other.commit(1)).toThrow(/has ended/);
+    for (const tensor of mine) tensor.free();
+  });
+
+  test("asks for the columns that its stream reads", async () => {
+    const ring = engine.frameRing([1], "f64", { framesMax: 4 });
+    ring.claim(1);
+    ring.commit(1);
+    await expect(all(engine.stream(chain(sum(), sum()), ring, { frame: { shape: [1] }, keys: ["k"] }))).rejects.toThrow(
+      /reads 1 key columns \(k\)/,
+    );
+  });
+
   test("refuses what cannot be", () => {
     const ring = engine.frameRing([2], "f32", { framesMax: 4 });
     expect(() => ring.commit(1)).toThrow(/none are claimed/);
@@ -241,6 +290,61 @@ describe("a ring", () => {
     expect(() => engine.stream(chain(sum()), ring, { frame: { shape: [3] } })).toThrow(/the ring has frames of \[2\] f32/);
     expect(() => engine.frameRing([2], "f32", { framesMax: 1 })).toThrow(/framesMax/);
     ring.detach();
+  });
+});
+
+describe("frames and the contract", () => {
+  const nanRows = [
+    [1, 1],
+    [Number.NaN, Number.NaN],
+    [3, 3],
+  ];
+  test.each([
+    ["mean", mean()],
+    ["count", count()],
+    ["min", min()],
+    ["weighted mean", weightedMean({ perNode: [] })],
+  ] as const)("of which nothing is kept are missing for a %s above them (clause 10)", async (_, above) => {
+    for (const inside of [sum(), count(), mean(), max()]) {
+      const items = nanRows.map((frame) => ({ frame, weight: 2 }));
+      const [result] = await all(engine.stream(chain(inside, above), items, { frame: { shape: [2] }, nan: "skip" }));
+      const batch = chain(inside, above.weights ? weightedMean([2, 2, 2]) : above);
+      expect(result!.value).toBe(engine.runSync(batch, { data: nanRows.flat(), shape: [3, 2] }, { nan: "skip" }).value);
+    }
+  });
+
+  test('without NaN are taken under nan: "error" though their value is NaN', async () => {
+    const frame = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const stream = engine.stream(chain(sum(), sum()), [frame], { frame: { shape: [2] }, nan: "error" });
+    expect(values(await all(stream))).toEqual([Number.NaN]);
+    expect(stream.stats.rejected).toBe(0);
+  });
+
+  test("keep all bits unless a dtype is named, and then what it cannot hold is rejected", async () => {
+    expect(values(await all(engine.stream(chain(sum()), [[0.1, 0.2]], { frame: { shape: [2] } })))).toEqual([0.1 + 0.2]);
+    for (const [dtype, good, bad] of [
+      ["f32", 0.5, 0.1],
+      ["f32", Number.NaN, 1e300],
+      ["i8", -128, 300],
+      ["i32", 2 ** 31 - 1, Number.NaN],
+      ["u8", 255, -1],
+    ] as const) {
+      const rejected: Rejected[] = [];
+      const items = [
+        [good, 0],
+        [0, bad],
+        [good, 1],
+      ];
+      const options = { frame: { shape: [2], dtype }, onRejected: (one: Rejected) => void rejected.push(one) };
+      for (const source of [items, [{ data: items.flat() }]]) {
+        rejected.length = 0;
+        const expected = items.filter((_, i) => i !== 1).map(([a, b]) => a! + b!);
+        expect(values(await all(engine.stream(chain(sum()), source, options)))).toEqual(expected);
+        expect(rejected.map(({ error }) => error.message)).toEqual([
+          expect.stringContaining(`the value ${bad} at 1 of a frame is no ${dtype}`),
+        ]);
+      }
+    }
   });
 });
 
@@ -425,6 +529,15 @@ describe("the queue", () => {
   });
 });
 
+describe("dropping the oldest rows", () => {
+  test("steps over the ends of sources", async () => {
+    const many = Array.from({ length: 50 }, () => ({ data: new Float64Array(8) }));
+    const stream = engine.stream(chain(count()), [slowly([1]), slowly(many)], { queueRowsMax: 8, overflow: "latest" });
+    const [result] = await all(stream);
+    expect(result!.value + stream.stats.dropped).toBe(401);
+  });
+});
+
 describe("weights that change", () => {
   const fleet = chain({ site: sum(), region: weightedSum({ byKey: {}, missing: 1 }), fleet: sum() });
   const record = (time: number): RecordItem => ({ value: 1, time, path: ["r", "s"] });
@@ -542,6 +655,57 @@ describe("a stream", () => {
     await expect(all(engine.stream(chain(sum()), greedy(), { window: { sizeRows: 1000 }, signal }))).rejects.toMatchObject({
       name: "AbortError",
     });
+  });
+
+  test("ends though a source is silent: by leaving the loop, close(), its signal, or another source's error", async () => {
+    async function* silent(): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(() => undefined);
+    }
+    const window = { sizeRows: 1 };
+    for await (const _ of engine.stream(chain(sum()), silent(), { window })) break;
+    const closing = engine.stream(chain(sum()), silent(), { window });
+    const results = all(closing);
+    await new Promise(setImmediate);
+    closing.close();
+    await results;
+    const signal = AbortSignal.timeout(20);
+    await expect(all(engine.stream(chain(sum()), silent(), { window, signal }))).rejects.toMatchObject({ name: "AbortError" });
+    async function* failing(): AsyncGenerator<number> {
+      yield 2;
+      throw new RangeError("gone");
+    }
+    await expect(all(engine.stream(chain(sum()), [silent(), failing()], { window }))).rejects.toThrow("gone");
+  });
+
+  test("holds memory for frames only while it runs", async () => {
+    const before = engine.stats.memoryBytes;
+    const frame = { shape: [1024] };
+    engine.stream(chain(sum()), [], { frame });
+    engine.stream(chain(sum()), [], { frame }).close();
+    expect(engine.stats.memoryBytes).toBeLessThanOrEqual(before);
+    await expect(all(engine.stream(chain(sum()), [], { frame, rowsMax: 1e9 }))).rejects.toMatchObject({ code: "ERR_FOURFOLD_MEMORY" });
+    expect(engine.stats.memoryBytes).toBe(before);
+  });
+
+  test("hears of a failure on the workers while its consumer is slow", async () => {
+    const boom = defineReduction({
+      name: "boom",
+      init: () => 0,
+      add: (s: number, x: number) => {
+        if (x === 7) throw new Error("boom");
+        return s + x;
+      },
+      merge: (a, b) => a + b,
+      finish: (s) => s,
+    });
+    const data = new Float64Array(400_000);
+    data[399_999] = 7;
+    const stream = engine.stream(chain(boom()), [{ data }], { frame: { shape: [1] }, rowsMax: 200_000 });
+    const consume = async (): Promise<void> => {
+      for await (const _ of stream) await new Promise(setImmediate);
+    };
+    await expect(consume()).rejects.toThrow("boom");
   });
 
   test("is ended by what its source throws", async () => {
@@ -683,6 +847,46 @@ describe("a checkpointed stream", () => {
     const expected = new Map((await all(whole)).map(({ id, value, weightsVersion }) => [id, [value, weightsVersion]]));
     expect(results.length).toBeGreaterThan(10);
     for (const { id, value, weightsVersion } of results) expect([value, weightsVersion]).toEqual(expected.get(id));
+    rmSync(dir, { recursive: true });
+  });
+
+  test("counts each row once though its source is cut into other pieces after each crash", async () => {
+    const rows = Array.from({ length: 300 }, (_, i) => i);
+    // A source by bytes: any cut into blocks, offsets at the ends of its pieces only.
+    const pieces = (size: number, stopAt: number): Reader => ({
+      name: "log",
+      replayable: true,
+      async *read(from) {
+        for (let at = from; at < rows.length; at += size) {
+          if (at >= stopAt) throw new Error("power cut");
+          const own = rows.slice(at, at + size);
+          const block = { rows: own.length, data: Float64Array.from(own), keys: [], times: undefined, weights: undefined };
+          yield { block, rejected: [], next: at + own.length, bytes: 0 };
+          for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+        }
+      },
+    });
+    const dir = mkdtempSync(join(tmpdir(), "fourfold-stream-"));
+    const window = { sizeRows: 1000 };
+    const run = (reader: Reader) =>
+      all(engine.stream(chain(sum()), reader, { window, checkpoint: { dir, everyMs: 0 }, rowsMax: 7, queueRowsMax: 7 }));
+    for (const [size, stopAt] of [
+      [100, 100],
+      [10, 110],
+      [50, 200],
+      [3, 250],
+    ] as const)
+      await expect(run(pieces(size, stopAt))).rejects.toThrow("power cut");
+    expect(values(await run(pieces(41, 1000)))).toEqual([(299 * 300) / 2]);
+    rmSync(dir, { recursive: true });
+  });
+
+  test("refuses other weights inside frames", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "fourfold-stream-"));
+    const run = (w: number) =>
+      all(engine.stream(chain(weightedSum([w, w]), sum()), [], { frame: { shape: [2] }, checkpoint: { dir, everyMs: 0 } }));
+    await run(1);
+    await expect(run(100)).rejects.toThrow(/other weights/);
     rmSync(dir, { recursive: true });
   });
 
