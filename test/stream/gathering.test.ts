@@ -9,6 +9,7 @@ const { signal } = new AbortController();
 const LIMITS = { queueRowsMax: 1e6, queueBytesMax: 1e6, overflow: "block" } as const;
 const CONTEXT: ReadContext = {
   keys: ["key"],
+  nullKeys: false,
   frameValues: undefined,
   timed: true,
   weighted: false,
