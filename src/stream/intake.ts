@@ -155,7 +155,10 @@ export class Intake {
     // Frames are bounded by their store.
     const { queueRowsMax, queueBytesMax } = this.#frames ? UNBOUNDED : this.#limits;
     const free = (): number =>
-      Math.min(queueRowsMax - this.#rows, Math.max(Math.floor((queueBytesMax - this.#bytes) / rowBytes), this.#rows === 0 ? 1 : 0));
+      Math.min(
+        queueRowsMax - this.#rows,
+        Math.max(Math.floor((queueBytesMax - SEGMENT_BYTES - this.#bytes) / rowBytes), this.#rows === 0 ? 1 : 0),
+      );
     if (free() > 0 && (overflow === "block" || free() >= rows)) return free();
     if (overflow === "latest") while (this.#rows > 0 && free() < Math.min(rows, queueRowsMax)) this.#dropOldest(rows - Math.max(0, free()));
     if (overflow === "error")

@@ -1,4 +1,4 @@
-// A process whose stream is offered ten times what its consumer takes: node floods.mjs CASE SECONDS. It prints what became of its memory, one
+// A process whose stream is offered ten times what its consumer takes: node --expose-gc floods.mjs CASE SECONDS. It prints what became of its memory, one
 // line of JSON. Run alone, since other work of a process is in its memory, too.
 import { chain, createEngine, sum, weightedSum } from "../../dist/index.js";
 
@@ -10,7 +10,7 @@ const TIMES_TOO_FAST = 10;
 /** What engine memory holds at most: the frames' buffers. */
 const MEMORY_BYTES_MAX = 64 * MIB;
 /** What records in the queue hold at most: they are not in engine memory. */
-const QUEUE_BYTES_MAX = 32 * MIB;
+const QUEUE_BYTES_MAX = 16 * MIB;
 
 /** Part of the time that memory may grow in: compilers and the garbage collector find their sizes. */
 const WARM_UP = 0.25;
@@ -120,6 +120,16 @@ const filling = ring ? fillRing(ring) : undefined;
 
 const samples = [];
 const sampler = setInterval(() => samples.push([elapsed(), rss()]), 50);
+/** What is in use, without garbage: it shows a leak in a minute, for which RSS, which garbage collections move by megabytes, takes ten. */
+const live = [];
+const span = (seconds * (1 - WARM_UP)) / BUCKETS;
+const collector = setInterval(() => {
+  if (elapsed() < WARM_UP * seconds + live.length * span || over()) return;
+  globalThis.gc();
+  globalThis.gc(); // what weak maps held goes with the second
+  const { heapUsed, external } = process.memoryUsage();
+  live.push([elapsed(), (heapUsed + external) / MIB]);
+}, 50);
 let taken = 0;
 let queueBytes = 0;
 for await (const result of stream) {
@@ -131,6 +141,7 @@ for await (const result of stream) {
 }
 await filling;
 clearInterval(sampler);
+clearInterval(collector);
 const { rowsIn, dropped } = stream.stats;
 await engine.close();
 
@@ -141,7 +152,9 @@ process.stdout.write(
     boundMiB: (given.bound === "memoryBytesMax" ? MEMORY_BYTES_MAX : QUEUE_BYTES_MAX) / MIB,
     baselineMiB: baseline,
     peakMiB: Math.max(...samples.map(([, mib]) => mib)),
-    slopeMiBPerMinute: slopeOf(settled),
+    slopeMiBPerMinute: slopeOf(medians(settled)),
+    liveSlopeMiBPerMinute: slopeOf(live),
+    liveMiB: live.map(([, mib]) => Math.round(100 * mib) / 100),
     offered: Math.floor(seconds * given.rate),
     sent,
     rowsIn,
@@ -150,17 +163,19 @@ process.stdout.write(
   })}\n`,
 );
 
-/** Growth by least squares over medians of equal spans: single samples stand before or after a garbage collection. */
-function slopeOf(points) {
-  const span = (seconds * (1 - WARM_UP)) / BUCKETS;
-  const medians = [];
-  for (let i = 0; i < BUCKETS; i++) {
+/** Medians of equal spans: single samples stand before or after a garbage collection. */
+function medians(points) {
+  return Array.from({ length: BUCKETS }, (_, i) => {
     const from = WARM_UP * seconds + i * span;
     const values = points.filter(([at]) => at >= from && at < from + span).map(([, mib]) => mib);
-    if (values.length > 0) medians.push([from + span / 2, values.sort((a, b) => a - b)[values.length >> 1]]);
-  }
+    return [from + span / 2, values.sort((a, b) => a - b)[values.length >> 1]];
+  }).filter(([, mib]) => mib !== undefined);
+}
+
+/** Growth a minute, by least squares. */
+function slopeOf(points) {
   const mean = (list) => list.reduce((total, x) => total + x, 0) / list.length;
-  const [at, mib] = [mean(medians.map(([x]) => x)), mean(medians.map(([, y]) => y))];
-  const top = medians.reduce((total, [x, y]) => total + (x - at) * (y - mib), 0);
-  return (60 * top) / medians.reduce((total, [x]) => total + (x - at) ** 2, 0);
+  const [at, mib] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))];
+  const top = points.reduce((total, [x, y]) => total + (x - at) * (y - mib), 0);
+  return (60 * top) / points.reduce((total, [x]) => total + (x - at) ** 2, 0);
 }
