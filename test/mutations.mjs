@@ -9,6 +9,10 @@ const CODEC = {
 const SUMS = { files: ["test/reduce/sums.test.ts", "test/reduce/exact.oracle.test.ts"] };
 const STATES = { files: ["test/state.test.ts", "test/state.python.test.ts", "test/contract.test.ts"] };
 const WINDOWS = { files: ["test/reduce/window.test.ts", "test/reduce/daba.test.ts"] };
+const STREAMS = { files: ["test/stream/stream.test.ts"] };
+const EVENT_TIME = { files: ["test/stream/windows.test.ts"] };
+const LIVE = { files: ["test/live.test.ts", "test/reduce/live-extremes.test.ts"] };
+const BY_KEY = { files: ["test/weights-by-key.test.ts"] };
 
 const bug = (name, file, from, to, caughtBy) => ({ name, file, from, to, caughtBy });
 
@@ -127,4 +131,38 @@ export const MUTATIONS = [
   // Windows.
   bug("a weight that stays behind", "src/reduce/window-contents.ts", "this.#weights ? this.#weights.shift() : 1", "1", WINDOWS),
   bug("a flip that keeps the old aggregate", "src/reduce/daba.ts", "this.#aggRA = this.#aggB;", "", WINDOWS),
+
+  // Streams and live trees.
+  bug("rows of a piece that a checkpoint forgets", "src/stream/positions.ts", "rows: this.#at[source]!.rows + rows", "rows", STREAMS),
+  bug("rows that are dropped and not counted", "src/stream/intake.ts", "this.#dropped += gone;", "this.#dropped += 1;", STREAMS),
+  bug(
+    "weights that hold from a moment later",
+    "src/stream/versions.ts",
+    "if (change.from > start) continue;",
+    "if (change.from >= start) continue;",
+    STREAMS,
+  ),
+  bug("a frame of which nothing is kept, taken for 0", "src/streams.ts", "count === 0 ? Number.NaN : value", "value", STREAMS),
+  bug(
+    "a record let in when its window has closed",
+    "src/stream/windows.ts",
+    "this.#setup.windowing.lateness <= this.#watermark;\n  }",
+    "this.#setup.windowing.lateness < this.#watermark;\n  }",
+    EVENT_TIME,
+  ),
+  bug("an exchange that forgets what the third word lost", "src/reduce/sums.ts", "const low = n + k2;", "const low = n;", LIVE),
+  bug(
+    "a tournament that stops too early",
+    "src/reduce/live-extremes.ts",
+    "for (let place = at >> 1; place > 0; place >>= 1) {\n      const winner",
+    "for (let place = at >> 1; place > 1; place >>= 1) {\n      const winner",
+    LIVE,
+  ),
+  bug(
+    "a key alone that goes before a path",
+    "src/reduce/weights.ts",
+    "places.get(pathId(path)) ?? places.get(pathId(path.slice(-1)))",
+    "places.get(pathId(path.slice(-1))) ?? places.get(pathId(path))",
+    BY_KEY,
+  ),
 ];
