@@ -18,7 +18,7 @@ import type { Levels, LevelValues } from "./result.ts";
 import { finish } from "./slices.ts";
 import { type NodeStates, nodeStates } from "./states.ts";
 import { UserStates } from "./user-states.ts";
-import type { NumberList } from "./weights.ts";
+import type { NumberList, Weights } from "./weights.ts";
 
 /** Records in groups, ready to be added: nothing about them can be wrong any more. */
 export interface GroupedBatch {
@@ -34,6 +34,8 @@ export type ClosedNodes = Omit<Levels, "leaves"> & {
   readonly records: number;
   readonly outermost: LevelValues;
   readonly outputs: number | undefined;
+  /** The weights that records brought for the children of outer levels, by level; undefined where they bring none. */
+  readonly childWeights?: ReadonlyMap<string, Weights> | undefined;
 };
 
 /** See the head of this file. */

@@ -22,6 +22,8 @@ export interface Waiting {
   readonly bytes: number;
   /** When the oldest came, in milliseconds. */
   readonly since: number;
+  /** True if no more can come before some of them go: the queue is full. */
+  readonly full?: boolean;
 }
 
 /** A row that came in time moves the limit up by this part of rowsMax, a late one halves it. */
@@ -46,9 +48,9 @@ export class Batching {
   }
 
   /** Milliseconds until what waits is due: 0 if it is, Infinity if nothing waits. `more` is false where no other rows can come. */
-  dueIn({ rows, bytes, since }: Waiting, now: number, more: boolean): number {
+  dueIn({ rows, bytes, since, full = false }: Waiting, now: number, more: boolean): number {
     if (rows === 0) return Number.POSITIVE_INFINITY;
-    if (!more || rows >= this.#rows || bytes >= this.#limits.bytesMax) return 0;
+    if (!more || full || rows >= this.#rows || bytes >= this.#limits.bytesMax) return 0;
     return Math.max(0, since + this.#limits.delayMsMax - now);
   }
 

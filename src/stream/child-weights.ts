@@ -3,7 +3,7 @@
  * it, and another weight refuses its record.
  */
 import { FourfoldError, show } from "../errors.ts";
-import type { Chain } from "../reduce/chain.ts";
+import type { Chain, Level } from "../reduce/chain.ts";
 import type { KeyLayout } from "../reduce/layout.ts";
 import type { KeySpace } from "./key-space.ts";
 
@@ -17,11 +17,9 @@ interface Carried {
   readonly held: Map<number, number>;
 }
 
-/** Outer levels of a chain whose weights come with the records: those made with `{ perNode: [] }`. */
-function carriedLevels({ levels }: Chain): string[] {
-  return levels
-    .filter(({ reduction: { weights } }, i) => i > 0 && weights?.form === "perNode" && weights.values.length === 0)
-    .map(({ name }) => name);
+/** True for an outer level whose weights come with the records: one made with `{ perNode: [] }`. */
+export function takesWeights({ reduction: { weights } }: Level): boolean {
+  return weights?.form === "perNode" && weights.values.length === 0;
 }
 
 /** See the head of this file. */
@@ -31,9 +29,8 @@ export class ChildWeights {
   readonly #refusesNaN: boolean;
 
   constructor(chain: Chain, { depths }: KeyLayout, space: KeySpace, refusesNaN: boolean) {
-    const carried = carriedLevels(chain);
-    this.#levels = chain.levels.flatMap(({ name }, i) =>
-      carried.includes(name) ? [{ name, depth: depths[i - 1]!, weights: new Map(), held: new Map() }] : [],
+    this.#levels = chain.levels.flatMap((level, i) =>
+      i > 0 && takesWeights(level) ? [{ name: level.name, depth: depths[i - 1]!, weights: new Map(), held: new Map() }] : [],
     );
     this.#space = space;
     this.#refusesNaN = refusesNaN;

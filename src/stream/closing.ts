@@ -14,6 +14,8 @@ import type { LevelValues } from "../reduce/result.ts";
 import { nodeStates } from "../reduce/states.ts";
 import { childStart, type Tree, type TreeLevel } from "../reduce/tree.ts";
 import { reduceUser } from "../reduce/user.ts";
+import type { Weights } from "../reduce/weights.ts";
+import { takesWeights } from "./child-weights.ts";
 import type { KeySpace } from "./key-space.ts";
 import type { NodeStore } from "./node-store.ts";
 
@@ -54,7 +56,8 @@ export class Closing {
     // Without keys there is one node, which may have no records.
     if (this.#space.depth === 0) store.ensure(0);
     const shape = this.#shapeOf(store, chain);
-    const fitted = this.#fit(chain, shape, weightsOf);
+    const childWeights = weightsOf && broughtWeights(chain, shape, weightsOf);
+    const fitted = this.#fit(chain, shape, childWeights);
     const n = shape.order.length;
     const values = new Float64Array(n);
     const records = new Float64Array(n);
@@ -76,6 +79,7 @@ export class Closing {
       records: store.records,
       outermost: all.at(-1)!,
       outputs: fitted.outputs,
+      childWeights,
     };
   }
 
@@ -93,21 +97,38 @@ export class Closing {
     return this.#shape;
   }
 
-  #fit(chain: Chain, shape: Shape, weightsOf: WeightsOf | undefined): Fitted {
+  #fit(chain: Chain, shape: Shape, childWeights: ReadonlyMap<string, Weights> | undefined): Fitted {
     if (this.#fitted?.chain === chain && this.#fitted.shape === shape) return this.#fitted.fitted;
-    let isPlain = true;
-    const levels = chain.levels.map((level, i): Level => {
-      // Each node stands for its records: one child at level f.
-      if (i === 0) return { ...level, reduction: sum() };
-      const values = weightsOf?.(level.name, shape.places[i - 1]!);
-      if (values === undefined) return level;
-      isPlain = false;
-      return { ...level, reduction: { ...level.reduction, weights: { form: "perNode", values } } };
-    });
-    const fitted = fit({ levels }, shape.tree, this.#policy.nan, this.#policy.accuracy, undefined, shape.keys);
-    if (isPlain) this.#fitted = { chain, shape, fitted };
+    const plain = levelFAsSum(withChildWeights(chain, childWeights));
+    const fitted = fit(plain, shape.tree, this.#policy.nan, this.#policy.accuracy, undefined, shape.keys);
+    if (childWeights === undefined) this.#fitted = { chain, shape, fitted };
     return fitted;
   }
+}
+
+/** The chain with the weights that records brought at the levels that take theirs from records. */
+export function withChildWeights({ levels }: Chain, childWeights: ReadonlyMap<string, Weights> | undefined): Chain {
+  return {
+    levels: levels.map((level, i): Level => {
+      const weights = i > 0 && takesWeights(level) ? childWeights?.get(level.name) : undefined;
+      return weights === undefined ? level : { ...level, reduction: { ...level.reduction, weights } };
+    }),
+  };
+}
+
+/** The chain over nodes of level f that are reduced already: each node stands for its records, as the one child of itself. */
+export function levelFAsSum({ levels }: Chain): Chain {
+  return { levels: levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
+}
+
+function broughtWeights({ levels }: Chain, { places }: Shape, weightsOf: WeightsOf): ReadonlyMap<string, Weights> {
+  const brought = new Map<string, Weights>();
+  for (let i = 1; i < levels.length; i++) {
+    const { name } = levels[i]!;
+    const values = weightsOf(name, places[i - 1]!);
+    if (values !== undefined) brought.set(name, { form: "perNode", values });
+  }
+  return brought;
 }
 
 /** Whether a shape's nodes are those of a store that have records. Without keys there is always one node. */

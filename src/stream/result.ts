@@ -3,11 +3,11 @@ import { FourfoldError } from "../errors.ts";
 import { type Chain, withWeights } from "../reduce/chain.ts";
 import type { Policy } from "../reduce/layout.ts";
 import { reduceLevels } from "../reduce/levels.ts";
-import { sum } from "../reduce/reductions.ts";
 import { fit } from "../reduce/resolve.ts";
 import { type LevelValues, type LevelView, levelView, onlyValue, outputsLast } from "../reduce/result.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import { CONTRACT_VERSION } from "../types.ts";
+import { levelFAsSum, withChildWeights } from "./closing.ts";
 import type { Pane, StreamResult } from "./types.ts";
 import type { Fired } from "./windows.ts";
 
@@ -76,11 +76,10 @@ export class PaneResult implements StreamResult {
   }
 
   /** The levels from `index` on, over the values below them. */
-  #reduce({ levels }: Chain, index: number, below: LevelValues): Fired["closed"] {
-    const { tree, keys, values } = this.#closed;
+  #reduce(chain: Chain, index: number, below: LevelValues): Fired["closed"] {
+    const { tree, keys, values, childWeights } = this.#closed;
     const { nan, accuracy } = this.#closing.policy;
-    const plain: Chain = { levels: levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
-    const fitted = fit(plain, tree, nan, accuracy, undefined, keys);
+    const fitted = fit(levelFAsSum(withChildWeights(chain, childWeights)), tree, nan, accuracy, undefined, keys);
     const carried = below.values.map((value, i) => (nan === "skip" && below.records?.[i] === 0 ? Number.NaN : value));
     const above = reduceLevels(fitted, index, { values: carried, records: below.records });
     const all = [...values.slice(0, index), ...above];

@@ -1,6 +1,6 @@
 /** Weights that change while a stream runs: every change has a number and a point from which it holds, and no result sees half of one. */
-import { FourfoldError } from "../errors.ts";
-import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
+import { badOption, FourfoldError } from "../errors.ts";
+import { type ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import { type Chain, withWeights } from "../reduce/chain.ts";
 import type { Key } from "../reduce/key.ts";
 import { readKey, writeKey } from "../reduce/paths.ts";
@@ -44,21 +44,28 @@ export class ChainVersions {
 
   /**
    * Changes the weights of a level from `from` on.
-   * @throws FourfoldError ERR_FOURFOLD_LEVEL, ERR_FOURFOLD_WEIGHTS, ERR_FOURFOLD_MEMORY
+   * @throws FourfoldError ERR_FOURFOLD_LEVEL, ERR_FOURFOLD_WEIGHTS, ERR_FOURFOLD_MEMORY; ERR_FOURFOLD_ARGUMENT for a `from` that is no number
    */
   set(level: string, weights: WeightsInput, from: number = Number.NEGATIVE_INFINITY): number {
+    if (typeof from !== "number" || from !== from) throw badOption("from", from, "a number: a time in milliseconds, or of a frame");
     const changed = withWeights(this.#first, level, weights).levels.find(({ name }) => name === level)!;
-    // What a later change of the same level covers is not needed any more.
-    const kept = this.#changes.filter((change) => change.level !== level || change.from < from);
-    if (kept.length >= CHANGES_MAX)
-      throw new FourfoldError("ERR_FOURFOLD_MEMORY", `the stream holds ${CHANGES_MAX} changes of weights, and none more`, {
-        expected: CHANGES_MAX,
-        fix: "Leave `from` out: such a change replaces the earlier ones of its level",
-      });
-    this.#version++;
-    this.#changes = [...kept, { level, weights: changed.reduction.weights!, from, version: this.#version }];
-    this.#made = new Map();
-    return this.#version;
+    return this.#add(level, changed.reduction.weights!, from);
+  }
+
+  /**
+   * Forgets the changes that nothing which starts at `bound` or later needs, because a later one of the same level holds there. For those starts
+   * {@link ChainVersions.at} gives what it gave before, for earlier ones it does not.
+   */
+  forget(bound: number): void {
+    if (this.#changes.length < 2) return;
+    const held = new Set<string>();
+    const kept: Change[] = [];
+    for (const change of this.#changes.toReversed()) {
+      if (held.has(change.level)) continue;
+      kept.push(change);
+      if (change.from <= bound) held.add(change.level);
+    }
+    if (kept.length < this.#changes.length) this.#changes = kept.reverse();
   }
 
   /** True if no change holds only for what starts later than `start`. */
@@ -66,20 +73,22 @@ export class ChainVersions {
     return this.#changes.every(({ from }) => from <= start);
   }
 
-  /** The chain for what starts at `start`. */
+  /** The chain for what starts at `start`: the same object for the same weights, as long as none is changed. */
   at(start: number): ChainVersion {
-    let id = "";
-    let version = 0;
-    for (const change of this.#changes) {
-      if (change.from > start) continue;
-      id += `${change.version},`;
-      version = change.version;
+    // By level the last change that holds, latest first.
+    const holding = new Map<string, Change>();
+    const levels = this.#first.levels.length;
+    for (let i = this.#changes.length - 1; i >= 0 && holding.size < levels; i--) {
+      const change = this.#changes[i]!;
+      if (change.from <= start && !holding.has(change.level)) holding.set(change.level, change);
     }
+    const id = Array.from(holding.values(), ({ version }) => version).join();
     const known = this.#made.get(id);
     if (known) return known;
     let chain = this.#first;
-    for (const { level, weights, from } of this.#changes) if (from <= start) chain = withWeights(chain, level, inputOf(weights));
-    const made = { chain, version };
+    for (const { level, weights } of holding.values()) chain = withWeights(chain, level, inputOf(weights));
+    const [last] = holding.values();
+    const made = { chain, version: last?.version ?? 0 };
     this.#made.set(id, made);
     return made;
   }
@@ -95,8 +104,14 @@ export class ChainVersions {
     }
   }
 
-  /** Reads what {@link ChainVersions.write} wrote. @throws FourfoldError ERR_FOURFOLD_STATE */
+  /**
+   * Reads what {@link ChainVersions.write} wrote. Changes that were made before, by a program that says its weights before it begins, come after
+   * those that were read, and are numbered so. A level whose changes the last ones read repeat, from the same points on and in the same order,
+   * gets none: a program that says the same each time it starts adds no change.
+   * @throws FourfoldError ERR_FOURFOLD_STATE; ERR_FOURFOLD_MEMORY if both together are too many
+   */
   read(from: ByteReader): void {
+    const own = this.#changes;
     const last = from.unsigned();
     const changes: Change[] = [];
     for (let left = from.count(11); left > 0; left--) {
@@ -109,7 +124,40 @@ export class ChainVersions {
     this.#changes = changes;
     this.#version = last;
     this.#made = new Map();
+    const repeated = new Set(own.map(({ level }) => level).filter((level) => endsWith(changes, own, level)));
+    for (const { level, weights, from: start } of own) if (!repeated.has(level)) this.#add(level, weights, start);
   }
+
+  #add(level: string, weights: Weights, from: number): number {
+    // What a later change of the same level covers is not needed any more.
+    const kept = this.#changes.filter((change) => change.level !== level || change.from < from);
+    if (kept.length >= CHANGES_MAX)
+      throw new FourfoldError("ERR_FOURFOLD_MEMORY", `the stream holds ${CHANGES_MAX} changes of weights, and none more`, {
+        expected: CHANGES_MAX,
+        fix: "Leave `from` out: such a change replaces the earlier ones of its level",
+      });
+    this.#version++;
+    this.#changes = [...kept, { level, weights, from, version: this.#version }];
+    this.#made = new Map();
+    return this.#version;
+  }
+}
+
+/** Whether the last changes of a level in `all` are those in `some`, one for one. */
+function endsWith(all: readonly Change[], some: readonly Change[], level: string): boolean {
+  const theirs = all.filter((change) => change.level === level);
+  const ours = some.filter((change) => change.level === level);
+  const tail = theirs.slice(Math.max(0, theirs.length - ours.length));
+  return tail.length === ours.length && tail.every(({ from, weights }, i) => from === ours[i]!.from && equal(weights, ours[i]!.weights));
+}
+
+function equal(a: Weights, b: Weights): boolean {
+  const [one, other] = [a, b].map((weights) => {
+    const bytes = new ByteWriter();
+    writeWeights(bytes, weights);
+    return bytes.finish();
+  });
+  return one!.length === other!.length && one!.every((byte, i) => byte === other![i]);
 }
 
 function inputOf(weights: Weights): WeightsInput {

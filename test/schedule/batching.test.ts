@@ -19,6 +19,12 @@ describe("a batch is due", () => {
     expect(batching.dueIn({ rows: 1, bytes: 1000, since: 100 }, 100, true)).toBe(0);
     expect(batching.dueIn({ rows: 1, bytes: 8, since: 100 }, 100, false)).toBe(0);
   });
+  test("at once when the queue is full: the delay waits for rows that cannot come", () => {
+    const small = new Batching({ ...limits, delayMsMax: 500 });
+    expect(small.dueIn({ rows: 10, bytes: 80, since: 100, full: true }, 100, true)).toBe(0);
+    expect(small.dueIn({ rows: 10, bytes: 80, since: 100, full: false }, 100, true)).toBe(500);
+    expect(small.dueIn({ rows: 0, bytes: 0, since: 0, full: true }, 100, true)).toBe(Number.POSITIVE_INFINITY);
+  });
   test("at once without a delay: who is free takes what is there", () => {
     expect(new Batching({ ...limits, delayMsMax: 0 }).dueIn({ rows: 1, bytes: 8, since: 100 }, 100, true)).toBe(0);
   });

@@ -66,6 +66,8 @@ export class Feed {
   readonly #share: Share;
   /** Time that the peer has left to complete a record. */
   #msLeft: number;
+  /** Why there is no more, once that is known. */
+  #end: PieceEnd | undefined;
 
   constructor(bytes: Readable, share: Share) {
     this.#bytes = bytes[Symbol.asyncIterator]();
@@ -75,9 +77,11 @@ export class Feed {
 
   /** The next bytes, or why there are none. Waiting for them uses up the peer's time. */
   async next(): Promise<Uint8Array | PieceEnd> {
+    if (this.#end !== undefined) return this.#end;
     const start = performance.now();
     const piece = await nextPiece(this.#bytes, this.#msLeft);
     this.#msLeft -= performance.now() - start;
+    if (typeof piece === "string") this.#end = piece;
     return piece;
   }
 

@@ -12,7 +12,7 @@ export interface ListenStats {
   connections: number;
   /** Connections that were taken, ever. */
   accepted: number;
-  /** Connections that were refused because connectionsMax were open. */
+  /** Connections that were refused because connectionsMax were open, or over TCP because they began with an HTTP request. */
   refused: number;
   /** Connections and requests with a wrong token, or none. */
   unauthorized: number;
@@ -86,6 +86,10 @@ export class Peers implements Share {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     return true;
+  }
+
+  refused(): void {
+    this.#counts.refused++;
   }
 
   unauthorized(): void {

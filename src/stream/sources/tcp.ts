@@ -4,10 +4,13 @@ import { createServer as createTlsServer } from "node:tls";
 import { Feed } from "./feed.ts";
 import { CR, NEWLINE } from "./lines.ts";
 import type { Peers } from "./peers.ts";
-import { TOKEN_LENGTH_MAX } from "./token.ts";
+import { TOKEN_LENGTH_MAX, type Token } from "./token.ts";
 
 /** A dead peer is noticed by these, also while it waits for the stream. */
 const KEEP_ALIVE_MS = 30_000;
+
+/** Bytes that are looked at to tell a request from records; a longer target is judged by its start. */
+const REQUEST_LINE_MAX = 4096;
 
 /** A key and a certificate, in PEM. */
 export interface TlsFiles {
@@ -44,7 +47,7 @@ async function connection(socket: Socket, peers: Peers): Promise<void> {
     const { format } = peers.options;
     const { source, decoder } = await peers.decoder(format!);
     const feed = new Feed(socket, peers);
-    const first = await login(feed, peers);
+    const first = await (peers.options.token === undefined ? greeting(feed, peers) : login(feed, peers, peers.options.token));
     if (first === undefined) return;
     const { end } = await feed.run(source, decoder, first, Number.POSITIVE_INFINITY);
     peers.ended(end);
@@ -56,9 +59,7 @@ async function connection(socket: Socket, peers: Peers): Promise<void> {
 }
 
 /** Reads the token's line; what came after it, or undefined if the connection may not go on. */
-async function login(feed: Feed, peers: Peers): Promise<Uint8Array | undefined> {
-  const { token } = peers.options;
-  if (token === undefined) return new Uint8Array();
+async function login(feed: Feed, peers: Peers, token: Token): Promise<Uint8Array | undefined> {
   let line = Buffer.alloc(0);
   // A line break may be two bytes.
   while (line.length <= TOKEN_LENGTH_MAX + 2) {
@@ -78,4 +79,33 @@ async function login(feed: Feed, peers: Peers): Promise<Uint8Array | undefined> 
   }
   peers.unauthorized();
   return undefined;
+}
+
+/**
+ * The first bytes of a connection without a token, or undefined if they are an HTTP request. Any web page that a user of this machine looks at can
+ * have its browser send one here, with records as its body.
+ */
+async function greeting(feed: Feed, peers: Peers): Promise<Uint8Array | undefined> {
+  let line = Buffer.alloc(0);
+  for (;;) {
+    const is = isRequest(line);
+    if (is === false) return line;
+    if (is === true) {
+      peers.refused();
+      return undefined;
+    }
+    const piece = await feed.next();
+    // What came is too short for a request; the reading says what it is.
+    if (typeof piece === "string") return line;
+    line = Buffer.concat([line, piece]);
+  }
+}
+
+/** Whether bytes begin an HTTP request: a method, a target, a version; undefined if more of them must come first. */
+function isRequest(bytes: Uint8Array): boolean | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, REQUEST_LINE_MAX)).toString("latin1");
+  if (/^[A-Z]{1,20} [^\s]+ HTTP\//.test(text)) return true;
+  if (!/^(?:[A-Z]{0,20}|[A-Z]{1,20} [^\s]*|[A-Z]{1,20} [^\s]+ (?:H|HT|HTT|HTTP)?)$/.test(text)) return false;
+  // A table may have a long header, but none that begins with a path or an address.
+  return text.length < REQUEST_LINE_MAX ? undefined : /^[A-Z]+ (?:\/|https?:)/.test(text);
 }

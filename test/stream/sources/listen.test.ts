@@ -276,6 +276,52 @@ describe("over TCP", () => {
     expect((await server.rows(1)).values).toEqual([1]);
   });
 
+  test.each(["GET / HTTP/1.1", "POST /records HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0", `POST /${"x".repeat(8192)} HTTP/1.1`])(
+    "what begins as HTTP is no record, however it is cut: no web page writes here (%.30s)",
+    async (line) => {
+      const { listener, begin, rows } = await serving({ format: "ndjson" });
+      begin();
+      const asked = `${line}\r\nOrigin: https://example.org\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\n{"value": 7}\n`;
+      for (const cut of [asked.length, 2]) {
+        const socket = await dial(listener);
+        socket.setNoDelay(true);
+        socket.write(asked.slice(0, cut));
+        if (cut === 2) {
+          await new Promise((resolve) => setImmediate(resolve));
+          socket.write(asked.slice(cut));
+        }
+        expect(await received(socket)).toBe("");
+      }
+      expect(listener.stats).toMatchObject({ refused: 2, failed: 0 });
+      (await dial(listener)).end('{"value": 8}\n');
+      expect(await rows(1)).toMatchObject({ values: [8], rejected: [] });
+    },
+  );
+
+  test.each<readonly [string, string, number]>([
+    ["a header of capitals with a blank", "A B,value\n1,2\n", 1],
+    ["a long one", `A ${Array.from({ length: 2000 }, (_, i) => `C${i}`).join()},value\n${"1,".repeat(2000)}2\n`, 1],
+    ["one of capitals alone", "VALUE,value\n1,2\n", 1],
+    ["a first line that ends as a request does not", "POST /records\n,value\n", 0],
+  ])("records that look a little like HTTP are records: %s", async (_, text, taken) => {
+    const { listener, rows, begin } = await serving({ format: "csv" });
+    begin();
+    (await dial(listener)).end(text);
+    expect((await rows(1)).values.length).toBe(taken);
+    expect(listener.stats.refused).toBe(0);
+  });
+
+  test("a connection that ends within what could be a request is read as what it is", async () => {
+    const { listener, rows, begin } = await serving({ format: "ndjson" });
+    begin();
+    (await dial(listener)).end("POST /rec");
+    expect(await rows(1)).toMatchObject({ values: [], rejected: [{ from: 0, to: 9 }] });
+    const silent = await dial(listener);
+    silent.end();
+    await received(silent);
+    expect(listener.stats).toMatchObject({ refused: 0, failed: 0, idle: 0 });
+  });
+
   test("over TLS the same", async () => {
     const server = await serving({ format: "ndjson", tls: TLS, token: TOKEN });
     const { port } = server.listener.address;
