@@ -138,8 +138,8 @@ export const MUTATIONS = [
   bug(
     "weights that hold from a moment later",
     "src/stream/versions.ts",
-    "if (change.from > start) continue;",
-    "if (change.from >= start) continue;",
+    "change.from <= start && !holding",
+    "change.from < start && !holding",
     STREAMS,
   ),
   bug("a frame of which nothing is kept, taken for 0", "src/streams.ts", "count === 0 ? Number.NaN : value", "value", STREAMS),
@@ -150,7 +150,7 @@ export const MUTATIONS = [
     "this.#setup.windowing.lateness < this.#watermark;\n  }",
     EVENT_TIME,
   ),
-  bug("an exchange that forgets what the third word lost", "src/reduce/sums.ts", "const low = n + k2;", "const low = n;", LIVE),
+  bug("an exchange that forgets what the third word lost", "src/reduce/sums.ts", "const low = n + k2;", "const low = n;", SUMS),
   bug(
     "a tournament that stops too early",
     "src/reduce/live-extremes.ts",

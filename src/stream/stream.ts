@@ -325,10 +325,18 @@ export class Stream implements AsyncIterable<StreamResult> {
     if (this.#setup.frame) this.#counts.frames += batch.rows;
     this.#counts.rowsIn += batch.rows;
     this.#feeds.passed(batch);
+    this.#versions.forget(this.#leastStart());
     this.#recovery.note();
     this.#intake.done(batch);
     this.#measure(batch, startedAt);
     return results;
+  }
+
+  /** The least start of a window, or number of a frame, that may still come. */
+  #leastStart(): number {
+    const { axis, lateness, size } = this.#setup.windowing;
+    if (!this.#windows) return this.#counts.frames;
+    return axis === "none" ? Number.NEGATIVE_INFINITY : this.#windows.watermark - lateness - size;
   }
 
   #addToWindows(windows: Windows, batch: Batch, parts: readonly Part[]): readonly StreamResult[] {

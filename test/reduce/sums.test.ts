@@ -205,3 +205,21 @@ describe("a group", () => {
     expect(sums.sum(0).parts()).toEqual(new ExactSum().parts());
   });
 });
+
+test("exchange takes one term out and puts another in, exactly, whatever their sizes (clause 3)", () => {
+  const draw = random(5);
+  for (const flavour of ["plain", "cancelling", "specials", "integers"]) {
+    const sums = new ExactSums();
+    sums.grow(1);
+    const held = [...draw.numbers(20, flavour)];
+    for (const x of held) sums.add(0, x);
+    for (let i = 0; i < 500; i++) {
+      const at = draw.int(held.length);
+      const [next] = draw.numbers(1, flavour);
+      const x = held[at]!;
+      sums.exchange(0, x, next!);
+      held[at] = next!;
+      expect(sums.sum(0).parts()).toEqual(ExactSum.of(held, held.length).parts());
+    }
+  }
+});
