@@ -54,7 +54,8 @@ export {
   type StateResult,
   type Taken,
 } from "./state.ts";
-export type { BlockItem, FrameItem, RecordItem, StreamItem } from "./stream/items.ts";
+export type { BlockItem } from "./stream/block-items.ts";
+export type { FrameItem, RecordItem, StreamItem } from "./stream/items.ts";
 export type { StreamOptions } from "./stream/options.ts";
 export type { FrameColumns, FrameRing } from "./stream/ring.ts";
 export { type Percentiles, prometheusText, type SourceStats, type StreamStats } from "./stream/stats.ts";

@@ -3,8 +3,10 @@ import { badOption, FourfoldError, show } from "../errors.ts";
 import type { Key } from "../reduce/key.ts";
 import type { NumberList } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
-import { checkColumns, cutColumns } from "./columns.ts";
-import type { Block, Chunk, ReadContext, Reader, Rejected, StreamKeys } from "./types.ts";
+import { type BlockItem, blockFrom, valuesOf } from "./block-items.ts";
+import { cutColumns } from "./columns.ts";
+import { type Place, wrong } from "./place.ts";
+import type { Block, Chunk, ReadContext, Reader, Rejected } from "./types.ts";
 
 /** One record. */
 export interface RecordItem {
@@ -20,22 +22,22 @@ export interface RecordItem {
 
 /** One frame: the values of one tensor, row-major. */
 export interface FrameItem extends Omit<RecordItem, "value"> {
-  readonly frame: NumberList;
-}
-
-/** Many records, or many frames one after the other, in columns. */
-export interface BlockItem {
-  readonly data: TypedData | readonly number[];
-  readonly keys?: Readonly<Record<string, StreamKeys>>;
-  readonly times?: ArrayLike<number>;
-  readonly weights?: ArrayLike<number>;
-  readonly childWeights?: Readonly<Record<string, ArrayLike<number>>>;
+  /** Values; of a BigInt64Array those within ±2^53. */
+  readonly frame: NumberList | TypedData | BigInt64Array;
 }
 
 /**
  * What an iterable may give. A bare number is a record without keys, a bare array of numbers a frame; an array of objects is many items.
  */
-export type StreamItem = number | TypedData | readonly number[] | RecordItem | FrameItem | BlockItem | readonly (RecordItem | FrameItem)[];
+export type StreamItem =
+  | number
+  | TypedData
+  | BigInt64Array
+  | readonly number[]
+  | RecordItem
+  | FrameItem
+  | BlockItem
+  | readonly (RecordItem | FrameItem)[];
 
 /** An iterable as a source. Offsets count rows. */
 export function itemReader(name: string, items: AsyncIterable<StreamItem> | Iterable<StreamItem>): Reader {
@@ -98,6 +100,7 @@ async function* readItems(
 function readAll(items: readonly StreamItem[], placeOf: (i: number) => Place, context: ReadContext): Read {
   const [item] = items;
   if (items.length > 1) return joined(items as readonly RowItem[], placeOf, context);
+  if (Array.isArray(item) && item.length === 0) return { block: undefined, rejected: [] };
   // The offset moves with a whole array: its parts are one block.
   if (Array.isArray(item) && typeof item[0] === "object" && item[0] !== null)
     return joined(item as readonly RowItem[], () => placeOf(0), context);
@@ -111,7 +114,10 @@ function readAll(items: readonly StreamItem[], placeOf: (i: number) => Place, co
 }
 
 /** Items of one row. */
-type RowItem = number | NumberList | RecordItem | FrameItem;
+type RowItem = number | NumberList | TypedData | BigInt64Array | RecordItem | FrameItem;
+
+/** Values of an array of items at most: 1 GiB. */
+const ARRAY_VALUES_MAX = 2 ** 27;
 
 /** Items, values and milliseconds of a chunk at most that is put together here: enough to be worth it, and no delay that is felt. */
 const ITEMS_MAX = 1024;
@@ -145,16 +151,15 @@ function isRow(item: StreamItem): boolean {
   return Array.isArray(item) ? typeof item[0] === "number" : !("data" in item);
 }
 
-interface Place {
-  readonly name: string;
-  readonly from: number;
-  readonly next: number;
-}
-
 type Read = Pick<Chunk, "block" | "rejected">;
 
 /** Many items of one row as one block. */
 function joined(items: readonly RowItem[], placeOf: (i: number) => Place, context: ReadContext): Read {
+  const values = items.length * (context.frameValues ?? 1);
+  if (values > ARRAY_VALUES_MAX) {
+    const problem = `is an array of ${items.length} frames, ${values} values in all, which is more than ${ARRAY_VALUES_MAX}`;
+    return { block: undefined, rejected: [reject(placeOf(0), wrong(placeOf(0), problem, "Give fewer at a time, or each by itself"))] };
+  }
   const rejected: Rejected[] = [];
   const rows = new Rows(items, context);
   for (const [i, item] of items.entries())
@@ -223,10 +228,12 @@ class Rows {
 }
 
 function isFloat32(item: RowItem): boolean {
-  return item instanceof Float32Array || (typeof item === "object" && "frame" in item && item.frame instanceof Float32Array);
+  return (
+    item instanceof Float32Array || (typeof item === "object" && item !== null && "frame" in item && item.frame instanceof Float32Array)
+  );
 }
 
-function isNumbers(item: object): item is NumberList {
+function isNumbers(item: object): item is NumberList | TypedData | BigInt64Array {
   return ArrayBuffer.isView(item) || Array.isArray(item);
 }
 
@@ -238,11 +245,13 @@ function rowOf(item: RowItem, place: Place, context: ReadContext): number | Type
     if ("frame" in item) return frameOf(item.frame, place, context);
     if ("value" in item) return recordValue(item.value, place, context);
   }
+  if (typeof item === "object" && item !== null && "data" in item)
+    throw wrong(place, "is an array with a block in it", "Give each block, { data, … }, as an item of its own: yield* blocks");
   throw unknownItem(item, place, context);
 }
 
-function blockOf(item: StreamItem, place: Place, context: ReadContext): Block {
-  if (typeof item === "object" && item !== null && "data" in item) return columns(item, place, context);
+function blockOf(item: StreamItem, place: Place, context: ReadContext): Block | undefined {
+  if (typeof item === "object" && item !== null && "data" in item) return blockFrom(item, place, context);
   if (Array.isArray(item) && typeof item[0] !== "number") throw unknownItem(item, place, context);
   const given = rowOf(item as RowItem, place, context);
   const more: Omit<RecordItem, "value"> = typeof item === "object" && !isNumbers(item) ? (item as RecordItem) : {};
@@ -273,15 +282,21 @@ function recordValue(value: unknown, place: Place, { frameValues }: ReadContext)
   throw wrong(place, `has the value ${show(value)}, expected a number`, "Give a number; NaN stands for a missing one");
 }
 
-function frameOf(values: NumberList, place: Place, { frameValues }: ReadContext): TypedData {
+function frameOf(values: NumberList | TypedData | BigInt64Array, place: Place, { frameValues }: ReadContext): TypedData {
   if (frameValues === undefined)
     throw wrong(place, "is a frame, and the stream has records", "Give the option frame: { shape }, or { value } for each record");
   if (values?.length !== frameValues)
     throw wrong(place, `has ${values?.length} values, a frame has ${frameValues}`, "Give the values of one frame, row-major");
-  return numbers(values, place);
+  return valuesOf(values, place);
 }
 
 function checkPath({ keys: given, path }: Omit<RecordItem, "value">, place: Place, { keys }: ReadContext): void {
+  if (keys.length > 0 && (path === undefined ? given !== undefined && !isObject(given) : !isObject(path)))
+    throw wrong(
+      place,
+      `has the ${path === undefined ? `keys ${show(given)}` : `path ${show(path)}`}`,
+      `Give keys: { ${keys.join(", ")} }, or path: […]`,
+    );
   if (keys.length > 0 && path === undefined && given === undefined)
     throw wrong(place, "has no keys", `Give keys: { ${keys.join(", ")} }, or path: […]`);
   if (path !== undefined && path.length !== keys.length)
@@ -292,6 +307,10 @@ function keyOf({ keys, path }: Omit<RecordItem, "value">, i: number, name: strin
   return (path === undefined ? keys![name] : path[i]) ?? null;
 }
 
+function isObject(given: unknown): boolean {
+  return typeof given === "object" && given !== null;
+}
+
 function timeOf({ time }: Omit<RecordItem, "value">, place: Place): number {
   return numberOf(time instanceof Date ? time.getTime() : time, "time", place);
 }
@@ -300,43 +319,9 @@ function childWeightOf({ childWeights }: Omit<RecordItem, "value">, level: strin
   return numberOf(childWeights?.[level], `weight for level "${level}"`, place);
 }
 
-function columns({ data, keys = {}, times, weights, childWeights }: BlockItem, place: Place, context: ReadContext): Block {
-  const size = context.frameValues ?? 1;
-  const values = numbers(data as NumberList, place);
-  if (values.length % size !== 0) throw wrong(place, `has ${values.length} values, not a multiple of ${size}`, "Give whole frames");
-  const rows = values.length / size;
-  const missing = context.keys.find((name) => !Object.hasOwn(keys, name));
-  if (missing !== undefined) throw wrong(place, `has no key column "${missing}"`, `Give keys: { ${context.keys.join(", ")} }`);
-  if (context.timed && times === undefined) throw wrong(place, "has no times", "Give one time for each row");
-  if (context.weighted && weights === undefined) throw wrong(place, "has no weights", "Give one weight for each row");
-  const other = context.childWeights.find((level) => childWeights?.[level] === undefined);
-  if (other !== undefined) throw wrong(place, `has no weights for level "${other}"`, `Give childWeights: { ${other}: [...] }`);
-  const block: Block = {
-    rows,
-    data: values,
-    keys: context.keys.map((name) => keys[name]!),
-    times: context.timed ? times : undefined,
-    weights: context.weighted ? weights : undefined,
-    childWeights: context.childWeights.length > 0 ? childWeights : undefined,
-  };
-  checkColumns(block, rows, `item ${place.from} of "${place.name}"`);
-  return block;
-}
-
-function numbers(values: NumberList | TypedData, place: Place): TypedData {
-  if (ArrayBuffer.isView(values)) return values as TypedData;
-  const bad = (values as readonly unknown[]).findIndex((value) => typeof value !== "number");
-  if (bad >= 0) throw wrong(place, `has ${show(values[bad])} at ${bad}, expected a number`, "Give numbers; NaN stands for a missing one");
-  return Float64Array.from(values);
-}
-
 function numberOf(value: unknown, what: string, place: Place): number {
   if (typeof value === "number" && (what !== "time" || Number.isFinite(value))) return value;
   throw wrong(place, `has the ${what} ${show(value)}, expected a ${what === "time" ? "finite " : ""}number`, `Give each item its ${what}`);
-}
-
-function wrong({ name, from }: Place, problem: string, fix: string): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_RECORD", `item ${from} of "${name}" ${problem}`, { fix, at: { file: name, index: from } });
 }
 
 function reject({ name, from, next }: Place, error: FourfoldError): Rejected {
