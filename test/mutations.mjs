@@ -150,7 +150,13 @@ export const MUTATIONS = [
     "this.#setup.windowing.lateness < this.#watermark;\n  }",
     EVENT_TIME,
   ),
-  bug("an exchange that forgets what the third word lost", "src/reduce/sums.ts", "const low = n + k2;", "const low = n;", SUMS),
+  bug(
+    "an exchange that forgets what the first word lost",
+    "src/reduce/sums.ts",
+    "const l = a - (h - x1) + (-x - x1);",
+    "const l = 0;",
+    SUMS,
+  ),
   bug(
     "a tournament that stops too early",
     "src/reduce/live-extremes.ts",
