@@ -1,28 +1,14 @@
 /** The part `"stream"` of a spec: which column is the event time, and the windows. What windows mean together is checked where they are made. */
 import { show } from "../errors.ts";
+import type { WindowOptions } from "../types.ts";
 import type { JsonDocument, JsonValue } from "./json.ts";
 import { choiceAt, objectAt, specError, textAt } from "./spec-checks.ts";
 
 /** What a time given as a number counts. */
 export type SpecTimeUnit = "s" | "ms" | "us" | "ns";
 
-/** Windows as a spec names them: the options `window` of a stream. */
-export interface SpecWindow {
-  readonly sizeMs?: number;
-  readonly everyMs?: number;
-  readonly offsetMs?: number;
-  readonly sizeRows?: number;
-  readonly everyRows?: number;
-  readonly latenessMsMax?: number;
-  readonly outOfOrderMsMax?: number;
-  readonly idleMsMax?: number;
-  readonly futureMsMax?: number;
-  readonly early?: { readonly everyMs?: number; readonly everyRows?: number };
-  readonly late?: { readonly everyRows?: number };
-  readonly panes?: "accumulating" | "discarding";
-  readonly windowsMax?: number;
-  readonly nodesMax?: number;
-}
+/** Windows as a spec names them: the option `window` of a stream. */
+export type SpecWindow = WindowOptions;
 
 /** How the records of a spec stream. */
 export interface SpecStream {

@@ -1,37 +1,8 @@
 /** The option `window`: how records of a stream are put into windows and when those fire. Read and checked here; docs/event-time.md explains it. */
 import { badOption, checkNames, FourfoldError } from "../errors.ts";
+import type { WindowOptions } from "../types.ts";
 
-/** Windows of a stream. With neither a size in time nor in rows there is one window, which ends with the stream. */
-export interface WindowOptions {
-  /** Length of a window in event time. */
-  readonly sizeMs?: number;
-  /** From the start of one window to the start of the next, at most `sizeMs`. Default `sizeMs`: windows follow one another. */
-  readonly everyMs?: number;
-  /** Windows start at multiples of `everyMs`, plus this. Default 0: 1970-01-01T00:00Z. */
-  readonly offsetMs?: number;
-  /** Length of a window in records, in the order in which they come. */
-  readonly sizeRows?: number;
-  /** Records from the start of one window to the start of the next, at most `sizeRows`. Default `sizeRows`. */
-  readonly everyRows?: number;
-  /** How long after the watermark has passed the end of a window late records are still let in, in event time. Default 0. */
-  readonly latenessMsMax?: number;
-  /** How much earlier than the latest record of its source a record may be: the watermark of a source is its latest event time less this. Default 0. */
-  readonly outOfOrderMsMax?: number;
-  /** Processing time after which a source without records holds the watermark back no longer. Default never. */
-  readonly idleMsMax?: number;
-  /** Records whose event time is further ahead of the processing clock than this are refused. Default none are. */
-  readonly futureMsMax?: number;
-  /** Fire windows that are not complete: so much processing time after the first record since the last firing, or after so many records. */
-  readonly early?: { readonly everyMs?: number; readonly everyRows?: number };
-  /** Fire a window again after so many late records. Default once for the late records of one batch. */
-  readonly late?: { readonly everyRows?: number };
-  /** Whether each firing holds all records of the window (`"accumulating"`, the default) or those since the last one. */
-  readonly panes?: "accumulating" | "discarding";
-  /** Open windows and slices of windows at most. Default 2^16. */
-  readonly windowsMax?: number;
-  /** Open level-f nodes at most, over all windows. Default 2^24. */
-  readonly nodesMax?: number;
-}
+export type { WindowOptions } from "../types.ts";
 
 /** What {@link readWindowing} gives: every option with its value. */
 export interface Windowing {
