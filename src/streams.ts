@@ -38,10 +38,12 @@ export function openStream(host: StreamHost, setup: StreamSetup, source: StreamS
   const sources = isList(source) ? source : [source as StreamSource];
   const ring = sources.find((one): one is FrameRing => one instanceof FrameRing);
   if (ring) checkRing(ring, setup, sources.length);
+  const readers = ring ? [] : sources.map((one, i) => readerOf(one, i, sources.length));
+  if (setup.checkpoint) checkReplayable(ring, readers);
   const { dtype = "f64" } = setup.frame ?? {};
   const now = (): number => performance.timeOrigin + performance.now();
   const allocate = (values: number): { data: TypedData; free(): void } => host.tensor([values], dtype);
-  return new Stream(setup, ring ?? sources.map((one, i) => readerOf(one, i, sources.length)), {
+  return new Stream(setup, ring ?? readers, {
     runner: frameRunner(host, setup),
     allocate,
     batching: new Batching(setup),
@@ -87,6 +89,16 @@ function joined(parts: readonly Float64Array[]): Float64Array {
     at += part.length;
   }
   return all;
+}
+
+/** A checkpoint is of no use to a source that cannot go back: better said now than after the crash. */
+function checkReplayable(ring: FrameRing | undefined, readers: readonly Reader[]): void {
+  const other = ring ? "ring" : readers.find(({ replayable, live }) => !replayable && !live)?.name;
+  if (other === undefined) return;
+  throw new FourfoldError("ERR_FOURFOLD_SOURCE", `a checkpoint, and source "${other}" cannot go back to where the checkpoint was made`, {
+    given: other,
+    fix: "Read a file by its path, tail(), or replayable(name, (from) => …); or leave the checkpoint out",
+  });
 }
 
 function checkRing({ shape, store }: FrameRing, { frame }: StreamSetup, sources: number): void {

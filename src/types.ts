@@ -44,7 +44,7 @@ export interface WindowOptions {
   readonly outOfOrderMsMax?: number;
   /** Processing time after which a source without records holds the watermark back no longer. Default never. */
   readonly idleMsMax?: number;
-  /** Records whose event time is further ahead of the processing clock than this are refused. Default none are. */
+  /** Records whose event time is further ahead of the processing clock than this are refused. Default a day; Infinity: none are. */
   readonly futureMsMax?: number;
   /** Fire windows that are not complete: so much processing time after the first record since the last firing, or after so many records. */
   readonly early?: { readonly everyMs?: number; readonly everyRows?: number };

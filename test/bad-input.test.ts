@@ -644,9 +644,10 @@ describe("an abort", () => {
 });
 
 test("every code that an engine can throw was thrown by this file", () => {
-  // Of files, specs, the command, closed engines, queues, faulty workers and devices others tell.
+  // Of files, specs, streams, the command, closed engines, queues, faulty workers and devices others tell.
   const elsewhere = [
     "ACCURACY",
+    "CHECKPOINT",
     "CLOSED",
     "COLUMN",
     "DEVICE",
@@ -654,6 +655,7 @@ test("every code that an engine can throw was thrown by this file", () => {
     "FORMAT",
     "OUTPUT",
     "QUEUE",
+    "RECORD",
     "SETUP",
     "SOURCE",
     "SPEC",

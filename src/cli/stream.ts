@@ -182,11 +182,16 @@ class Run {
     const { checkpoint } = this.#question.limits;
     const lines: string[] = [];
     const n = (count: number): string => count.toLocaleString("en-US");
-    if (stats.rejected > 0 && !this.#rejected) {
+    const { rejected: rejectedTo, late: lateTo } = this.#question;
+    if (stats.rejected > 0 && rejectedTo !== undefined) lines.push(`records rejected: ${n(stats.rejected)}, in ${rejectedTo}`);
+    else if (stats.rejected > 0) {
       lines.push(`records rejected: ${n(stats.rejected)} (--rejected FILE keeps them)${stats.rejected > TOLD_MAX ? "; the first" : ""}`);
       lines.push(...this.#told.map(({ error }) => `  ${error.message} [${error.code}]`));
     }
-    if (stats.late > 0 && !this.#late) lines.push(`records too late for every window: ${n(stats.late)} (--late FILE keeps them)`);
+    if (stats.late > 0)
+      lines.push(
+        `records too late for every window: ${n(stats.late)}${lateTo === undefined ? " (--late FILE keeps them)" : `, in ${lateTo}`}`,
+      );
     if (stats.dropped > 0) lines.push(`records dropped because the queue was full: ${n(stats.dropped)}`);
     if (signal.aborted) {
       const after = checkpoint

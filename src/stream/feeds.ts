@@ -14,8 +14,6 @@ import type { Block, Chunk, ReadContext, Reader, Rejected } from "./types.ts";
 export interface FeedEvents {
   /** A record could not be read. What it throws ends the stream. */
   rejected(rejected: Rejected): void;
-  /** A source failed, or was made to. */
-  failed(error: unknown): void;
   now(): number;
 }
 
@@ -132,7 +130,8 @@ export class Feeds {
       }
       this.#end(index, intake);
     } catch (error) {
-      this.#events.failed(error);
+      // What was read before is reduced first: how much that is must not hang on when it failed.
+      intake.end(index, { error });
     }
   }
 

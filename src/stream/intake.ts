@@ -219,10 +219,10 @@ export class Intake {
     this.commit({ ...EMPTY, source, next, skipped });
   }
 
-  /** The source has ended. */
-  end(source: number): void {
+  /** The source has ended, or failed: what it gave before comes first. */
+  end(source: number, failure?: { readonly error: unknown }): void {
     this.#ends++;
-    this.commit({ ...EMPTY, source, next: undefined, ends: true });
+    this.commit({ ...EMPTY, source, next: undefined, ends: true, ...(failure && { failure }) });
   }
 
   /** The oldest rows, at most `rowsMax` and `bytesMax`, but one row at least; undefined if none wait. */

@@ -19,6 +19,8 @@ export interface Segment extends Columns {
   skipped?: number;
   /** True if the source has ended: there are no rows here, and none after. */
   readonly ends?: boolean;
+  /** What the source failed with, after all that it gave. */
+  readonly failure?: { readonly error: unknown };
 }
 
 /** Bytes of a segment of records besides its rows: 540 on the heap, 750 of a process (Node 20, segments of one record). */

@@ -4,6 +4,7 @@
  */
 import { aborted, badOption, checkNames, FourfoldError, throwIfAborted } from "../errors.ts";
 import { type Chain, outputsOf } from "../reduce/chain.ts";
+import type { Key } from "../reduce/key.ts";
 import type { Policy } from "../reduce/layout.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import type { TypedData } from "../types.ts";
@@ -95,7 +96,6 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#engine = engine;
     this.#feeds = new Feeds(setup, sources, {
       rejected: (rejected) => this.#reject(rejected),
-      failed: (error) => this.#fail(error),
       now: () => engine.now(),
     });
     this.#versions = new ChainVersions(setup.chain);
@@ -329,6 +329,7 @@ export class Stream implements AsyncIterable<StreamResult> {
     this.#recovery.note();
     this.#intake.done(batch);
     this.#measure(batch, startedAt);
+    for (const { failure } of batch.segments) if (failure) this.#failure ??= failure;
     return results;
   }
 
@@ -344,8 +345,8 @@ export class Stream implements AsyncIterable<StreamResult> {
     const { values, bad } = joinedValues(parts);
     let first = 0;
     for (const segment of batch.segments) {
-      const { source, rows, data, ends } = segment;
-      if (ends) windows.endOf(source);
+      const { source, rows, data, ends, failure } = segment;
+      if (ends && !failure) windows.endOf(source);
       if (rows === 0) continue;
       const own = data ?? values.subarray(first, first + rows);
       let from = 0;
@@ -426,11 +427,13 @@ export class Stream implements AsyncIterable<StreamResult> {
       CHANNELS.batch.publish({ stream: this, rows: batch.rows, bytes: batch.bytes, ms: now - startedAt, latencyMs });
   }
 
-  #rejectRow({ source, keys }: Segment, row: number, error: FourfoldError): void {
+  /** A row that was read and cannot be taken: its place is that of the piece that it came in, its text what it held. */
+  #rejectRow({ source, keys, data, times, weights, next }: Segment, row: number, error: FourfoldError): void {
+    const { names, positions } = this.#feeds;
+    const { offset } = positions.of(source);
     const path = keys.map((column) => keyAt(column, row));
-    const { offset } = this.#feeds.positions.of(source);
-    const text = path.length > 0 ? `keys ${path.join("/")}` : undefined;
-    this.#reject({ source: this.#feeds.names[source]!, from: offset, to: offset, line: undefined, error, text });
+    const text = rowText({ path, value: data?.[row], time: times?.[row], weight: weights?.[row] });
+    this.#reject({ source: names[source]!, from: offset, to: next ?? offset, line: undefined, error, text });
   }
 
   #reject(rejected: Rejected): void {
@@ -473,6 +476,21 @@ export class Stream implements AsyncIterable<StreamResult> {
       counts: this.#counts,
     };
   }
+}
+
+/** Characters of a dead letter's text. */
+const TEXT_MAX = 1024;
+
+/** A row in words; a frame's values are too many for them. */
+function rowText(row: {
+  readonly path: readonly Key[];
+  readonly value: number | undefined;
+  readonly time: number | undefined;
+  readonly weight: number | undefined;
+}): string {
+  const shown = (_: string, value: unknown): unknown =>
+    typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value)) ? String(value) : value;
+  return JSON.stringify(row, shown).slice(0, TEXT_MAX);
 }
 
 async function each(results: readonly StreamResult[], take: (result: StreamResult) => void | Promise<void>): Promise<void> {

@@ -122,7 +122,7 @@ export function readWindowing(options: WindowOptions | undefined, timed: boolean
     lateness: span("latenessMsMax", 0),
     outOfOrder: span("outOfOrderMsMax", 0),
     idleMs: span("idleMsMax", Number.POSITIVE_INFINITY),
-    futureMs: span("futureMsMax", Number.POSITIVE_INFINITY),
+    futureMs: given.futureMsMax === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : span("futureMsMax", Number.POSITIVE_INFINITY),
     earlyMs: times("early.everyMs", early.everyMs),
     earlyRows: times("early.everyRows", early.everyRows),
     lateRows: times("late.everyRows", late.everyRows),

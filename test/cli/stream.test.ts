@@ -208,7 +208,8 @@ describe("records that cannot be taken never stop it unless asked", () => {
       poisoned,
       folder,
     );
-    expect([code, stderr, parsed(stdout).map(({ value }) => value)]).toEqual([0, "", values]);
+    const told = "fourfold: records rejected: 4, in bad.ndjson\nfourfold: records too late for every window: 1, in late.ndjson\n";
+    expect([code, stderr, parsed(stdout).map(({ value }) => value)]).toEqual([0, told, values]);
     const letters = readFileSync(at("bad.ndjson"), "utf8")
       .split("\n")
       .slice(0, -1)

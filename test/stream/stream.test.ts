@@ -708,6 +708,17 @@ describe("a stream", () => {
     await expect(consume()).rejects.toThrow("boom");
   });
 
+  test("gives what a source gave before it failed, then its error", async () => {
+    async function* failing(): AsyncGenerator<number> {
+      yield* [1, 2, 3, 4, 5];
+      throw new RangeError("gone");
+    }
+    const seen: number[] = [];
+    const stream = engine.stream(chain(sum()), failing(), { window: { sizeRows: 2 } });
+    await expect(stream.to(({ value }) => void seen.push(value))).rejects.toThrow("gone");
+    expect(seen).toEqual([3, 7]);
+  });
+
   test("is ended by what its source throws", async () => {
     async function* broken(): AsyncGenerator<number> {
       yield 1;
@@ -791,6 +802,11 @@ describe("a stream", () => {
     ["a frame of more axes than levels", [chain(sum()), [], { frame: { shape: [2, 2] } }], /frames of 2 axes for a chain of 1 levels/],
     ['the weight "count" above frames', [chain(sum(), weightedMean("count")), [], { frame: { shape: [2] } }], /counts records/],
     ["weights of level f in the chain", [chain(weightedSum([1, 2])), []], /come with the records|have no order/],
+    [
+      "a checkpoint of a source that cannot go back",
+      [chain(sum()), [1], { checkpoint: { dir: "never-made" } }],
+      /source "items" cannot go back to where the checkpoint was made/,
+    ],
     ["two sources of one name", [chain(sum()), [replayable("a", () => []), replayable("a", () => [])]], /are called "a", "a"/],
     [
       "a level to keep that lies inside frames",
@@ -884,7 +900,13 @@ describe("a checkpointed stream", () => {
   test("refuses other weights inside frames", async () => {
     const dir = mkdtempSync(join(tmpdir(), "fourfold-stream-"));
     const run = (w: number) =>
-      all(engine.stream(chain(weightedSum([w, w]), sum()), [], { frame: { shape: [2] }, checkpoint: { dir, everyMs: 0 } }));
+      all(
+        engine.stream(
+          chain(weightedSum([w, w]), sum()),
+          replayable("log", () => []),
+          { frame: { shape: [2] }, checkpoint: { dir, everyMs: 0 } },
+        ),
+      );
     await run(1);
     await expect(run(100)).rejects.toThrow(/other weights/);
     rmSync(dir, { recursive: true });

@@ -123,7 +123,10 @@ export class Feed {
           held = decoder.heldBytes;
           if (share.heldBytes > share.bytesMax) end ??= "full";
         }
-        if (end === "whole") return { ...counts, end: (await hand(decoder.end())) ? "whole" : "closed" };
+        if (end === "whole") {
+          const went = await hand(decoder.end()); // the last record may lack its newline: it counts, too
+          return { ...counts, end: went ? "whole" : "closed" };
+        }
         if (end !== undefined) {
           // What is held may look whole and be the half of a number: it is not taken.
           const went = held === 0 || (await refuse(cutOff(source, done, held, WHY[end as keyof typeof WHY])));
