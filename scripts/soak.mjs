@@ -25,6 +25,12 @@ const STAGES = {
   chains: vitest("20,000 chains against Python's fractions", 2e4, "test/oracle.test.ts"),
   states: vitest("200,000 damaged states", 2e5, "test/reduce/codec.test.ts"),
   "states in Python": vitest("6,000 chains", 6000, "test/state.test.ts", "test/state.python.test.ts"),
+  kills: {
+    cases: "50 streams and 100 writers of checkpoints ended by SIGKILL",
+    env: { FOURFOLD_KILLS: "50" },
+    files: ["test/stream/kill.test.ts", "test/stream/checkpoints.test.ts"],
+  },
+  "event time": vitest("3,000 random scripts of windows against a plain model", 3000, "test/stream/windows.random.test.ts"),
   bounds: {
     cases: "100,000 adversarial chains for each kind of arithmetic",
     env: { FOURFOLD_CHAINS: "100000" },

@@ -60,7 +60,10 @@ export async function streamOf(spec: StreamSpec, signal: AbortSignal): Promise<S
 
 async function weightsOf(spec: StreamSpec, { name, weights }: Level, signal: AbortSignal): Promise<WeightsInput | undefined> {
   if (typeof weights !== "object") return weights;
-  if ("table" in weights) return { byKey: await spec.weightsOf(name, signal) };
+  if ("table" in weights) {
+    const { missing } = weights;
+    return { byKey: await spec.weightsOf(name, signal), ...(missing !== undefined && { missing }) };
+  }
   return "column" in weights ? { perNode: [] } : weights;
 }
 

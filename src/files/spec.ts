@@ -22,7 +22,8 @@ export type SpecSource = { readonly sql: string } | { readonly file: string; rea
 /** Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. */
 export type SpecWeights =
   | { readonly column: string }
-  | { readonly table: SpecSource; readonly value: string }
+  /** `missing` is the weight of a child without a row; without it that is an error. */
+  | { readonly table: SpecSource; readonly value: string; readonly missing?: number }
   | "count"
   | readonly number[];
 
@@ -152,9 +153,9 @@ function weightsAt(document: JsonDocument, value: JsonValue, pointer: string, wh
       given: value,
       fix: `For a column write { "column": ${JSON.stringify(value)} }`,
     });
-  const object = objectAt(document, value, pointer, ["column", "table", "value"], what);
+  const object = objectAt(document, value, pointer, ["column", "table", "value", "missing"], what);
   if (object["column"] !== undefined) {
-    for (const key of ["table", "value"])
+    for (const key of ["table", "value", "missing"])
       if (object[key] !== undefined)
         throw specError(document, pointer + pointerStep(key), `${what}: "${key}" cannot stand beside "column"`, {
           fix: 'Give "column", or "table" with "value"',
@@ -168,9 +169,21 @@ function weightsAt(document: JsonDocument, value: JsonValue, pointer: string, wh
     });
   if (object["table"] === undefined)
     throw specError(document, pointer, `${what} needs "column", or "table" with "value"`, { expected: ["column", "table"] });
+  const missing = object["missing"];
+  if (missing !== undefined && (typeof missing !== "number" || !Number.isFinite(missing)))
+    throw specError(
+      document,
+      `${pointer}/missing`,
+      `${what}, "missing": given ${show(missing)}, expected a finite number, such as 0 or 1`,
+      {
+        given: missing,
+        expected: "a finite number",
+      },
+    );
   return {
     table: sourceAt(document, object["table"], `${pointer}/table`, `${what}, "table"`),
     value: textAt(document, required(document, object, "value", pointer, what), `${pointer}/value`, `${what}, "value"`),
+    ...(missing === undefined ? {} : { missing }),
   };
 }
 

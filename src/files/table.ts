@@ -375,7 +375,7 @@ class TableReader {
 
   async #tableWeights(
     i: number,
-    weights: { readonly table: SpecSource; readonly value: string },
+    weights: { readonly table: SpecSource; readonly value: string; readonly missing?: number },
     child: LevelBuilder,
     watch: Watch,
   ): Promise<Float64Array> {
@@ -383,13 +383,13 @@ class TableReader {
     const result = new Float64Array(child.starts.length);
     for (let node = 0; node < result.length; node++) {
       const key = child.keyAt(node);
-      const found = byText.get(keyText(key));
-      if (found === undefined) {
+      const weight = byText.get(keyText(key))?.weight ?? weights.missing;
+      if (weight === undefined) {
         const [first] = byText.values();
-        const like = first && `Add the row; the table's keys look like (${showKey(child.level.by, first.key)})`;
+        const like = first && `Add the row, or "missing": 0 or 1; the table's keys look like (${showKey(child.level.by, first.key)})`;
         throw fail("has no row for", key, like ?? "The table is empty");
       }
-      result[node] = found.weight;
+      result[node] = weight;
     }
     return result;
   }

@@ -122,7 +122,7 @@ function fitKeyed(weights: KeyedWeights, level: TreeLevel, keys: LevelKeys | und
     if (weight === undefined)
       throw new FourfoldError("ERR_FOURFOLD_WEIGHTS", `level "${level.name}": no weight for the child (${path.map(show).join(", ")})`, {
         given: path,
-        fix: "Give it one, or say { missing: 0 } or { missing: 1 }",
+        fix: "Give it one, or say what those have that are not named: { byKey, missing: 0 } or 1; a stream takes setWeights(level, { byKey, missing })",
         at: { level: level.name, index: child },
       });
     values[child] = weight;

@@ -412,6 +412,9 @@ describe("weights", () => {
     );
     expect(missing.code).toBe("ERR_FOURFOLD_WEIGHTS");
     expect(missing.message).toContain('the weights table has no row for leaf (g "x", k 2)');
+    const partly = { table: { sql: "from 'w.csv' where k <> 2" }, value: "w", missing: 0.5 };
+    const filled = await folder.read({ source: { sql }, value: "v", levels: two(partly) });
+    expect(filled.levels[1]?.weights).toEqual(Float64Array.of(1, 0.5, 3, 0.5));
     const twice = await failure(
       folder.read({ source: { sql }, value: "v", levels: two({ table: { sql: "from 'w.csv' union all from 'w.csv'" }, value: "w" }) }),
     );
