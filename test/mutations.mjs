@@ -85,7 +85,7 @@ export const MUTATIONS = [
     "if (x > 0) this.#positive += 1;",
     EXACT,
   ),
-  bug("a group that drops its lowest word", "src/reduce/sums.ts", "words[at + 2] = low;", "", SUMS),
+  bug("a group that drops its lowest word", "src/reduce/sums.ts", "words[at + 2] = low;\n  return true;", "return true;", SUMS),
   bug("a tie that the lowest word should break", "src/reduce/sums.ts", "low > 0 === middle > 0", "low > 0 !== middle > 0", SUMS),
   bug(
     "a tiny product's error taken for exact in a group",
