@@ -633,7 +633,7 @@ interface Asked {
 }
 
 function checkInto(into: Float64Array, fitted: Fitted): void {
-  const expected = extentOf(resultShape(fitted));
+  const expected = extentOf(resultShape(fitted.tree.frames, fitted.outputs));
   if (into.length !== expected)
     throw new FourfoldError("ERR_FOURFOLD_SHAPE", `into has ${into.length} values, the result has ${expected}`, {
       given: into.length,

@@ -14,6 +14,7 @@ import type { LiveNumbers } from "./reduce/live-tree.ts";
 import { freeze, LiveView, valuesOf } from "./reduce/live-view.ts";
 import { type LiveChange, LiveWatches, type Told } from "./reduce/live-watches.ts";
 import { nanLeaf } from "./reduce/nan.ts";
+import { resultShape } from "./reduce/resolve.ts";
 import { type LevelView, levelView, onlyValue, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { readData } from "./reduce/tree.ts";
@@ -106,7 +107,7 @@ export class Live {
   }
 
   get shape(): readonly number[] {
-    return this.#shapeOf(this.chain);
+    return resultShape(this.#form.frames, outputsOf(this.chain));
   }
 
   /** How often {@link Live.setWeights} has changed weights. */
@@ -412,7 +413,7 @@ export class Live {
   #result(chain: Chain, numbers: readonly LiveNumbers[], kept: readonly boolean[]): LiveResult {
     const levels = { ...freeze(this.#form, numbers, kept), leaves: { at: noLeaves } };
     const values = this.#valuesOf(numbers);
-    const shape = this.#shapeOf(chain);
+    const shape = resultShape(this.#form.frames, outputsOf(chain));
     return {
       get value() {
         return onlyValue(values, shape);
@@ -429,11 +430,6 @@ export class Live {
   #valuesOf(numbers: readonly LiveNumbers[]): Float64Array {
     const { values, outputs } = valuesOf(this.#form.order(this.#last), numbers[this.#last]!);
     return outputsLast(values, outputs);
-  }
-
-  #shapeOf(chain: Chain): readonly number[] {
-    const outputs = outputsOf(chain);
-    return outputs === undefined ? this.#form.frames : [...this.#form.frames, outputs];
   }
 
   #levelAt(name: string): number {

@@ -17,6 +17,7 @@ import { type KeyLayout, type Layout, layoutOf, misfit, type Policy, policyText 
 import { groupBatch, OpenNodes } from "./reduce/open.ts";
 import { checkInterval, type Interval, Provenance } from "./reduce/provenance.ts";
 import { checkRecordChain } from "./reduce/record-chain.ts";
+import { resultShape } from "./reduce/resolve.ts";
 import { type LevelView, levelView, onlyValue, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { readData } from "./reduce/tree.ts";
@@ -227,7 +228,7 @@ export class State {
     checkNames("finish", options, ["keep"]);
     const closed = this.#open.close(keptLevels(this.#chain, options.keep));
     const { values, outputs } = closed.outermost;
-    const shape = closed.outputs === undefined ? closed.tree.frames : [...closed.tree.frames, closed.outputs];
+    const shape = resultShape(closed.tree.frames, closed.outputs);
     const all = outputsLast(values, outputs);
     const levels = { ...closed, leaves: { at: noLeaves } };
     return {

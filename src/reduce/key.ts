@@ -31,6 +31,12 @@ function compareCodePoints(a: string, b: string): number {
   return a.length - b.length;
 }
 
+/** 2 and 2n are one key: the number that a bigint equals, or the bigint where float64 has none. */
+export function plainKey(key: bigint): Key {
+  const number = Number(key);
+  return Number.isFinite(number) && BigInt(number) === key ? number : key;
+}
+
 /** A path of keys as one string, equal for equal paths: 2 and 2n are one key, "2" is another. */
 export function pathId(path: readonly Key[]): string {
   return path.map((key) => (typeof key === "string" ? JSON.stringify(key) : String(key))).join("/");

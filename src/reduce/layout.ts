@@ -7,10 +7,9 @@ import type { NanPolicy } from "../types.ts";
 import { type ByteReader, ByteWriter } from "./bytes.ts";
 import type { Chain } from "./chain.ts";
 import type { NullKeys } from "./group.ts";
-import { writeKey } from "./paths.ts";
 import type { BuiltIn, Reduction } from "./reductions.ts";
 import { leafCounts } from "./resolve.ts";
-import type { KeyedWeights } from "./weights.ts";
+import { writeWeights } from "./weights-bytes.ts";
 
 /** How records are read. */
 export interface Policy {
@@ -35,8 +34,9 @@ export interface Layout {
 /** The numbers of reductions. */
 const KINDS: readonly (BuiltIn | "user")[] = ["sum", "weightedSum", "mean", "weightedMean", "min", "max", "count", "variance", "user"];
 
-/** The numbers of weights. Those of level f come with its records and are no part of the chain. */
-const WEIGHTS = { none: 0, records: 1, shared: 2, perNode: 3, matrix: 4, count: 5, byKey: 6 } as const;
+/** Beside the numbers of weights in weights-bytes.ts: a level without, and level f, whose weights come with its records and are no part of the chain. */
+const NO_WEIGHTS = 0;
+const WEIGHTS_OF_RECORDS = 1;
 
 const POLICIES = {
   nan: ["propagate", "skip", "error"],
@@ -72,38 +72,13 @@ function chainBytes({ levels }: Chain, { names, depths }: KeyLayout): Uint8Array
 
 function weightsBytes({ levels }: Chain): Uint8Array {
   const to = new ByteWriter();
-  const floats = (values: Float64Array): void => {
-    for (const w of values) to.float(w);
-  };
   levels.forEach(({ reduction: given }, i) => {
     const { weights } = i === 0 ? leafCounts(given) : given;
-    if (weights === undefined) to.byte(WEIGHTS.none);
-    else if (i === 0) to.byte(WEIGHTS.records);
-    else {
-      to.byte(WEIGHTS[weights.form]);
-      if (weights.form === "count") return;
-      if (weights.form === "matrix") {
-        to.unsigned(weights.rows);
-        to.unsigned(weights.extent);
-      } else if (weights.form === "byKey") {
-        keyedBytes(to, weights);
-        return;
-      } else to.unsigned(weights.values.length);
-      floats(weights.values);
-    }
+    if (weights === undefined) to.byte(NO_WEIGHTS);
+    else if (i === 0) to.byte(WEIGHTS_OF_RECORDS);
+    else writeWeights(to, weights);
   });
   return to.finish();
-}
-
-function keyedBytes(to: ByteWriter, { entries, missing }: KeyedWeights): void {
-  to.byte(missing === undefined ? 0 : 1);
-  if (missing !== undefined) to.float(missing);
-  to.unsigned(entries.length);
-  for (const [path, weight] of entries) {
-    to.unsigned(path.length);
-    for (const key of path) writeKey(to, key);
-    to.float(weight);
-  }
 }
 
 /** Bytes of a policy. */

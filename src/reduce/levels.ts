@@ -1,9 +1,23 @@
 /** The levels of a fitted chain, one after the other, node by node: the numeric contract in plain loops. */
+import type { NanPolicy } from "../types.ts";
+import type { Chain } from "./chain.ts";
 import { type NodeRules, reduceNode } from "./node.ts";
+import { sum } from "./reductions.ts";
 import { builtIn, type Fitted, type FittedLevel, sumRules } from "./resolve.ts";
 import type { LevelValues } from "./result.ts";
 import { childStart } from "./tree.ts";
 import { reduceUser } from "./user.ts";
+
+/** The chain over nodes of level f that are closed already: each node stands for its records, as the one child of itself. */
+export function levelFAsSum({ levels }: Chain): Chain {
+  return { levels: levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
+}
+
+/** Closed nodes as the children of the level above them: under skip a node without records is missing (clause 10). */
+export function asChildren({ values, records }: Pick<LevelValues, "values" | "records">, nan: NanPolicy): Children {
+  const missing = nan === "skip" && records !== undefined;
+  return { values: missing ? values.map((value, i) => (records[i] === 0 ? Number.NaN : value)) : values, records };
+}
 
 /** Where reducing starts: the children of one level. */
 export interface Children {

@@ -1,6 +1,6 @@
 /** The distinct keys of one column of a live tree, numbered. A key that no path uses any more gives its number back. */
 import { countingSort, sortedCodes } from "./group.ts";
-import type { Key } from "./key.ts";
+import { type Key, plainKey } from "./key.ts";
 import { KeyMap } from "./key-map.ts";
 import { finish } from "./slices.ts";
 
@@ -39,7 +39,7 @@ export class LiveKeys {
 
   /** The number of a key, or −1. 2 and 2n are one key. */
   find(key: Key): number {
-    return this.#codes.get(typeof key === "bigint" ? plain(key) : key) ?? -1;
+    return this.#codes.get(typeof key === "bigint" ? plainKey(key) : key) ?? -1;
   }
 
   /** The number of a key, which gets one if it has none. */
@@ -50,7 +50,7 @@ export class LiveKeys {
       return known;
     }
     const code = this.#free.pop() ?? this.#keys.length;
-    this.#codes.set(typeof key === "bigint" ? plain(key) : key, code);
+    this.#codes.set(typeof key === "bigint" ? plainKey(key) : key, code);
     this.#keys[code] = key;
     this.#uses[code] = 0;
     this.#ranks = undefined;
@@ -66,7 +66,7 @@ export class LiveKeys {
   release(code: number): void {
     if (--this.#uses[code]! > 0) return;
     const key = this.#keys[code]!;
-    this.#codes.delete(typeof key === "bigint" ? plain(key) : key);
+    this.#codes.delete(typeof key === "bigint" ? plainKey(key) : key);
     this.#keys[code] = undefined;
     this.#free.push(code);
     this.#ranks = undefined;
@@ -88,10 +88,4 @@ export class LiveKeys {
 /** Sorts ids by a code of each, stably. */
 export function sortBy(ids: Uint32Array, codes: Uint32Array, codesMax: number): Uint32Array {
   return finish(countingSort(ids, { codes, keys: { length: codesMax } }));
-}
-
-/** The number that a bigint equals, or the bigint. */
-function plain(key: bigint): Key {
-  const number = Number(key);
-  return Number.isFinite(number) && BigInt(number) === key ? number : key;
 }

@@ -6,14 +6,14 @@ import { FourfoldError } from "../errors.ts";
 import type { TypedData } from "../types.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Chain } from "./chain.ts";
-import { type Grouping, groupRecords } from "./group.ts";
+import { type Grouping, groupRecords, type LevelKeys } from "./group.ts";
 import type { Key, KeyColumn } from "./key.ts";
 import { type KeyLayout, leafReduction, type Policy } from "./layout.ts";
-import { reduceLevels } from "./levels.ts";
+import { asChildren, levelFAsSum, reduceLevels } from "./levels.ts";
 import { refuseNaN } from "./nan.ts";
 import { checkKey, Paths, readColumns, writeColumns } from "./paths.ts";
-import { type Reduction, sum, weightedMean, weightedSum } from "./reductions.ts";
-import { fit } from "./resolve.ts";
+import { type Reduction, weightedMean, weightedSum } from "./reductions.ts";
+import { type Fitted, fit } from "./resolve.ts";
 import type { Levels, LevelValues } from "./result.ts";
 import { finish } from "./slices.ts";
 import { type NodeStates, nodeStates } from "./states.ts";
@@ -37,6 +37,18 @@ export type ClosedNodes = Omit<Levels, "leaves"> & {
   /** The weights that records brought for the children of outer levels, by level; undefined where they bring none. */
   readonly childWeights?: ReadonlyMap<string, Weights> | undefined;
 };
+
+/** All levels of a fitted chain, innermost first, as closed nodes. */
+export function closedNodes(
+  { tree, outputs }: Fitted,
+  keys: readonly LevelKeys[],
+  all: readonly LevelValues[],
+  kept: readonly boolean[],
+  records: number,
+): ClosedNodes {
+  const values = all.map((level, i) => (kept[i] ? level : undefined));
+  return { tree, values, keys, order: undefined, records, outermost: all.at(-1)!, outputs };
+}
 
 /** See the head of this file. */
 export class OpenNodes {
@@ -113,23 +125,12 @@ export class OpenNodes {
     const columns = Object.fromEntries(this.#paths.keys().map((keys, i) => [names[i]!, keys]));
     // Each node stands for its records: one "record" at level f.
     const { tree, keys, order } = finish(groupRecords(this.#chain, nodes, columns, depths, "group"));
-    const plain: Chain = { levels: this.#chain.levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
-    const fitted = fit(plain, tree, nan, accuracy, undefined, keys);
+    const fitted = fit(levelFAsSum(this.#chain), tree, nan, accuracy, undefined, keys);
     const values = Float64Array.from(order, (node) => this.#states.value(node));
     const records = Float64Array.from(order, (node) => this.#states.items(node));
-    // Under skip a node without children is missing (clause 10).
-    const carried = values.map((value, i) => (nan === "skip" && records[i] === 0 ? Number.NaN : value));
-    const above = reduceLevels(fitted, 1, { values: carried, records });
-    const all: LevelValues[] = [{ values, outputs: 1, records }, ...above];
-    return {
-      tree,
-      values: all.map((level, i) => (kept[i] ? level : undefined)),
-      keys,
-      order: undefined,
-      records: this.items + this.#skipped,
-      outermost: all.at(-1)!,
-      outputs: fitted.outputs,
-    };
+    const inner: LevelValues = { values, outputs: 1, records };
+    const all = [inner, ...reduceLevels(fitted, 1, asChildren(inner, nan))];
+    return closedNodes(fitted, keys, all, kept, this.items + this.#skipped);
   }
 
   /** Writes the skipped records, the keys of each column, then node by node, in order of key, its path and its state. */

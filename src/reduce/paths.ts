@@ -6,7 +6,7 @@ import { FourfoldError, show } from "../errors.ts";
 import { type ByteReader, type ByteWriter, isWellFormed } from "./bytes.ts";
 import { fromLittleEndian, littleEndian } from "./encode.ts";
 import { countingSort, sortedCodes } from "./group.ts";
-import { compareKeys, type Key } from "./key.ts";
+import { compareKeys, type Key, plainKey } from "./key.ts";
 import { KeyMap } from "./key-map.ts";
 import { finish } from "./slices.ts";
 
@@ -47,8 +47,7 @@ class Column {
   }
 
   #find(key: Key): number {
-    const number = typeof key === "bigint" ? Number(key) : 0;
-    const same = typeof key === "bigint" && Number.isFinite(number) && BigInt(number) === key ? number : key;
+    const same = typeof key === "bigint" ? plainKey(key) : key;
     const known = this.#codes.get(same);
     if (known !== undefined) {
       if (typeof key === "number" && typeof this.keys[known] === "bigint") this.keys[known] = key;

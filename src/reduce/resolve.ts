@@ -43,8 +43,8 @@ export interface Fitted {
 }
 
 /** The shape of a chain's values: that of the frames, with the outputs of a weight matrix as the last axis. */
-export function resultShape({ tree, outputs }: Fitted): readonly number[] {
-  return outputs === undefined ? tree.frames : [...tree.frames, outputs];
+export function resultShape(frames: readonly number[], outputs: number | undefined): readonly number[] {
+  return outputs === undefined ? frames : [...frames, outputs];
 }
 
 /** A built-in level's way of summing (clauses 2, 3, 6, 11). */

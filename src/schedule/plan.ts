@@ -138,7 +138,7 @@ export function planFor(
     dtype,
     bytesPerLeaf,
     leaves: tree.leaves,
-    shape: resultShape(fitted),
+    shape: resultShape(fitted.tree.frames, fitted.outputs),
     levels: fitted.levels.map((level) => ({
       name: level.name,
       reduction: level.reduction.name,

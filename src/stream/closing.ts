@@ -6,9 +6,8 @@ import type { Chain, Level } from "../reduce/chain.ts";
 import type { LevelKeys } from "../reduce/group.ts";
 import type { Key } from "../reduce/key.ts";
 import type { KeyLayout, Policy } from "../reduce/layout.ts";
-import { type Children, reduceLevels } from "../reduce/levels.ts";
-import type { ClosedNodes } from "../reduce/open.ts";
-import { sum } from "../reduce/reductions.ts";
+import { asChildren, type Children, levelFAsSum, reduceLevels } from "../reduce/levels.ts";
+import { type ClosedNodes, closedNodes } from "../reduce/open.ts";
 import { builtIn, type Fitted, type FittedLevel, fit } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
 import { nodeStates } from "../reduce/states.ts";
@@ -61,26 +60,14 @@ export class Closing {
     const n = shape.order.length;
     const values = new Float64Array(n);
     const records = new Float64Array(n);
-    const carried = this.#policy.nan === "skip" ? new Float64Array(n) : values;
     for (let i = 0; i < n; i++) {
       const place = store.find(shape.order[i]!);
       values[i] = store.states.value(place);
       records[i] = store.states.items(place);
-      // Under skip a node without children is missing (clause 10).
-      if (carried !== values) carried[i] = records[i] === 0 ? Number.NaN : values[i]!;
     }
-    const above = reduceAbove(fitted, { values: carried, records });
-    const all: LevelValues[] = [{ values, outputs: 1, records }, ...above];
-    return {
-      tree: shape.tree,
-      values: all.map((level, i) => (this.#kept[i] ? level : undefined)),
-      keys: shape.keys,
-      order: undefined,
-      records: store.records,
-      outermost: all.at(-1)!,
-      outputs: fitted.outputs,
-      childWeights,
-    };
+    const inner: LevelValues = { values, outputs: 1, records };
+    const all = [inner, ...reduceAbove(fitted, asChildren(inner, this.#policy.nan))];
+    return { ...closedNodes(fitted, shape.keys, all, this.#kept, store.records), childWeights };
   }
 
   /** Forgets what it knows of the numbers of nodes. */
@@ -114,11 +101,6 @@ export function withChildWeights({ levels }: Chain, childWeights: ReadonlyMap<st
       return weights === undefined ? level : { ...level, reduction: { ...level.reduction, weights } };
     }),
   };
-}
-
-/** The chain over nodes of level f that are reduced already: each node stands for its records, as the one child of itself. */
-export function levelFAsSum({ levels }: Chain): Chain {
-  return { levels: levels.map((level, i) => (i === 0 ? { ...level, reduction: sum() } : level)) };
 }
 
 function broughtWeights({ levels }: Chain, { places }: Shape, weightsOf: WeightsOf): ReadonlyMap<string, Weights> {
@@ -199,16 +181,18 @@ function columnsOf(places: Int32Array, depth: number, space: KeySpace): Key[][] 
 /** The levels above level f, as reduceLevels() gives them. */
 function reduceAbove(fitted: Fitted, nodes: Children): LevelValues[] {
   if (fitted.outputs !== undefined) return reduceLevels(fitted, 1, nodes);
-  const skip = fitted.nan === "skip";
   const reduced: LevelValues[] = [];
-  let { values, records } = nodes;
+  let children = nodes;
   for (let index = 1; index < fitted.levels.length; index++) {
     const level = fitted.levels[index]!;
     const below = new Float64Array(level.nodes);
-    const closed = reduceLevel(level, fitted, values, records!, below);
-    reduced.push({ values: closed, outputs: 1, records: below });
-    records = below;
-    values = skip ? closed.map((value, node) => (below[node] === 0 ? Number.NaN : value)) : closed;
+    const closed: LevelValues = {
+      values: reduceLevel(level, fitted, children.values, children.records!, below),
+      outputs: 1,
+      records: below,
+    };
+    reduced.push(closed);
+    children = asChildren(closed, fitted.nan);
   }
   return reduced;
 }

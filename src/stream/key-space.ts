@@ -5,7 +5,7 @@
 import { FourfoldError, show } from "../errors.ts";
 import type { ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import { type NullKeys, sortedCodes } from "../reduce/group.ts";
-import type { Key } from "../reduce/key.ts";
+import { type Key, plainKey } from "../reduce/key.ts";
 import { KeyMap } from "../reduce/key-map.ts";
 import type { KeyLayout } from "../reduce/layout.ts";
 import { checkKey, Paths, readColumns, writeColumns } from "../reduce/paths.ts";
@@ -65,7 +65,7 @@ class Column {
       return REFUSED;
     }
     const shown = missing ? null : Object.is(given, -0) ? 0 : given;
-    const key = typeof shown === "bigint" ? plain(shown) : shown;
+    const key = typeof shown === "bigint" ? plainKey(shown) : shown;
     const known = this.#codes.get(key);
     if (known !== undefined) {
       if (typeof shown === "number" && typeof this.keys[known] === "bigint") {
@@ -124,12 +124,6 @@ class Column {
     if (code >= SKIPPED) known[place] = code;
     return code;
   }
-}
-
-/** A bigint that float64 holds as that number: 2 and 2n are one key. It is shown as the number once that came. */
-function plain(key: bigint): Key {
-  const number = Number(key);
-  return Number.isFinite(number) && BigInt(number) === key ? number : key;
 }
 
 function ranksOf(keys: readonly Key[]): Int32Array<ArrayBuffer> {

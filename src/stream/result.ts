@@ -2,12 +2,12 @@
 import { FourfoldError } from "../errors.ts";
 import { type Chain, withWeights } from "../reduce/chain.ts";
 import type { Policy } from "../reduce/layout.ts";
-import { reduceLevels } from "../reduce/levels.ts";
-import { fit } from "../reduce/resolve.ts";
+import { asChildren, levelFAsSum, reduceLevels } from "../reduce/levels.ts";
+import { fit, resultShape } from "../reduce/resolve.ts";
 import { type LevelValues, type LevelView, levelView, onlyValue, outputsLast } from "../reduce/result.ts";
 import type { WeightsInput } from "../reduce/weights.ts";
 import { CONTRACT_VERSION } from "../types.ts";
-import { levelFAsSum, withChildWeights } from "./closing.ts";
+import { withChildWeights } from "./closing.ts";
 import type { Pane, StreamResult } from "./types.ts";
 import type { Fired } from "./windows.ts";
 
@@ -37,7 +37,7 @@ export class PaneResult implements StreamResult {
     this.#closing = closing;
     const { outermost, outputs, tree } = closed;
     this.values = outputsLast(outermost.values, outermost.outputs);
-    this.shape = outputs === undefined ? tree.frames : [...tree.frames, outputs];
+    this.shape = resultShape(tree.frames, outputs);
   }
 
   get id(): string {
@@ -80,8 +80,7 @@ export class PaneResult implements StreamResult {
     const { tree, keys, values, childWeights } = this.#closed;
     const { nan, accuracy } = this.#closing.policy;
     const fitted = fit(levelFAsSum(withChildWeights(chain, childWeights)), tree, nan, accuracy, undefined, keys);
-    const carried = below.values.map((value, i) => (nan === "skip" && below.records?.[i] === 0 ? Number.NaN : value));
-    const above = reduceLevels(fitted, index, { values: carried, records: below.records });
+    const above = reduceLevels(fitted, index, asChildren(below, nan));
     const all = [...values.slice(0, index), ...above];
     return {
       ...this.#closed,

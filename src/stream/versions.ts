@@ -2,9 +2,8 @@
 import { badOption, FourfoldError } from "../errors.ts";
 import { type ByteReader, ByteWriter } from "../reduce/bytes.ts";
 import { type Chain, withWeights } from "../reduce/chain.ts";
-import type { Key } from "../reduce/key.ts";
-import { readKey, writeKey } from "../reduce/paths.ts";
 import type { Weights, WeightsInput } from "../reduce/weights.ts";
+import { readWeights, writeWeights } from "../reduce/weights-bytes.ts";
 
 /** A chain with the number of the last change in it. */
 export interface ChainVersion {
@@ -22,8 +21,6 @@ interface Change {
 
 /** Changes that are kept: those for windows that may still be open. */
 const CHANGES_MAX = 10_000;
-
-const FORMS = ["shared", "perNode", "matrix", "count", "byKey"] as const;
 
 /** See the head of this file. */
 export class ChainVersions {
@@ -173,42 +170,4 @@ function inputOf(weights: Weights): WeightsInput {
     case "byKey":
       return { byKey: weights.entries, ...(weights.missing !== undefined && { missing: weights.missing }) };
   }
-}
-
-function writeWeights(to: ByteWriter, weights: Weights): void {
-  to.byte(FORMS.indexOf(weights.form));
-  if (weights.form === "count") return;
-  if (weights.form === "byKey") {
-    to.byte(weights.missing === undefined ? 0 : 1);
-    if (weights.missing !== undefined) to.float(weights.missing);
-    to.unsigned(weights.entries.length);
-    for (const [path, weight] of weights.entries) {
-      to.unsigned(path.length);
-      for (const key of path) writeKey(to, key);
-      to.float(weight);
-    }
-    return;
-  }
-  if (weights.form === "matrix") to.unsigned(weights.rows);
-  to.unsigned(weights.values.length);
-  for (const value of weights.values) to.float(value);
-}
-
-function readWeights(from: ByteReader): Weights {
-  const form = FORMS[from.byte()] ?? from.fail("has weights of a form that is not known");
-  if (form === "count") return { form };
-  if (form === "byKey") {
-    const missing = from.byte() === 1 ? from.float() : undefined;
-    const entries: (readonly [Key[], number])[] = [];
-    for (let left = from.count(9); left > 0; left--) {
-      const path: Key[] = [];
-      for (let keys = from.count(1); keys > 0; keys--) path.push(readKey(from));
-      entries.push([path, from.float()]);
-    }
-    return { form, entries, missing, places: new Map() };
-  }
-  const rows = form === "matrix" ? from.unsigned() : 1;
-  const values = new Float64Array(from.count(8));
-  for (let i = 0; i < values.length; i++) values[i] = from.float();
-  return form === "matrix" ? { form, values, rows, extent: rows === 0 ? 0 : values.length / rows } : { form, values };
 }
