@@ -57,3 +57,38 @@ export interface WindowOptions {
   /** Open level-f nodes at most, over all windows. Default 2^24. */
   readonly nodesMax?: number;
 }
+
+/** Items that lie in a file one after the other as they lie in memory: little endian, at any byte. */
+export interface FileSegment {
+  /** Open for as long as the source is. */
+  readonly fd: number;
+  /** The byte at which the first item starts. */
+  readonly at: number;
+  readonly items: number;
+}
+
+/**
+ * Leaf values at rest, of any size: what `fourfold/files` opens and an engine runs a chain on without holding them all. Dense with a
+ * shape, or ragged with offsets; leaves are numbered in row-major order.
+ */
+export interface TensorSource {
+  readonly kind: "fourfold.tensor";
+  /** What messages call it: a path as it was given, as a rule. */
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** Leaves in all. */
+  readonly length: number;
+  /** Row-major extents, outermost first; undefined where it is ragged. */
+  readonly shape: readonly number[] | undefined;
+  /** Offsets of the ragged levels, innermost first, in the manner of Arrow lists; undefined where it is dense. */
+  readonly offsets: readonly (Uint32Array | Int32Array | BigInt64Array)[] | undefined;
+  /** Where all leaves lie, in order, if they lie in files as they do in memory: then workers read their own ranges. Else undefined. */
+  readonly segments: readonly FileSegment[] | undefined;
+  /**
+   * Fills `target`, an array of type `dtype` that may be a view of shared memory, with the leaves from `first` on. Any order of calls is
+   * right; a rising one is quick.
+   * @throws FourfoldError ERR_FOURFOLD_FORMAT, ERR_FOURFOLD_SOURCE, ERR_FOURFOLD_INTEGER, with file and byte or item
+   */
+  read(target: TypedData, first: number, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  close(): Promise<void>;
+}
