@@ -1,5 +1,6 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
+import { inBytes, isTensorSource, refuseNaNAt } from "./at-rest.ts";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
@@ -43,7 +44,7 @@ import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
 import { FrameRing } from "./stream/ring.ts";
 import type { Stream } from "./stream/stream.ts";
 import { openStream, type StreamSource } from "./streams.ts";
-import type { Dtype, TypedData } from "./types.ts";
+import type { Dtype, TensorSource, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
 export interface Plan extends PlanData {
@@ -218,8 +219,8 @@ export class Engine {
    * @example const { value } = await engine.run(chain(weightedSum(a), weightedSum(b)), { data, shape: [3, 4] });
    */
   async run(job: Job, options?: RunOptions): Promise<Result>;
-  async run(chain: Chain, input: Input, options?: RunOptions): Promise<Result>;
-  async run(first: Chain | Job, second?: Input | RunOptions, third?: RunOptions): Promise<Result> {
+  async run(chain: Chain, input: Input | TensorSource, options?: RunOptions): Promise<Result>;
+  async run(first: Chain | Job, second?: Input | TensorSource | RunOptions, third?: RunOptions): Promise<Result> {
     this.#open();
     const isJob = isJobLike(first);
     if (!isJob) checkChain(first);
@@ -228,6 +229,7 @@ export class Engine {
     return this.#admit(options.signal, async () => {
       const started = performance.now();
       if (isJob) return this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+      if (isTensorSource(second)) return this.#runResting(first, second, options, started);
       const input = second as Input;
       const leaves = this.#leavesOfInput(input);
       leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
@@ -454,6 +456,26 @@ export class Engine {
       throw error;
     } finally {
       this.#release(prepared, cached);
+    }
+  }
+
+  /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
+  async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
+    const { signal, onProgress } = options;
+    if (options.errorBound) throw badOption("errorBound", true, "nothing for a tensor at rest: it runs on kernels that keep the contract");
+    const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), signal);
+    const placed = performance.now();
+    const keep = keptLevels(chain, options.keep);
+    const { plan, executable } = this.#preparer.prepareResting(problem.fitted, source, keep, this.#way(options, false));
+    const planned = performance.now();
+    try {
+      const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });
+      return this.#result(problem, plan, output, options, [started, placed, planned]);
+    } catch (error) {
+      if (isNaNError(error)) await refuseNaNAt(problem.fitted.levels[0]!.name, source, signal);
+      throw error;
+    } finally {
+      executable.close();
     }
   }
 

@@ -80,6 +80,11 @@ export function* readData(data: Data): Generator<void, TypedData> {
 
 const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array } as const;
 
+/** An array of a dtype, all zero. */
+export function ofDtype(dtype: Dtype, length: number): TypedData {
+  return new ARRAYS[dtype](length);
+}
+
 /** The array itself, or a plain view of it where its class is another's, whose methods may do anything. */
 function plainView(data: TypedData, dtype: Dtype): TypedData {
   const Plain = ARRAYS[dtype];
