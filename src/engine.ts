@@ -1,6 +1,6 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
-import { inBytes, isTensorSource, refuseNaNAt } from "./at-rest.ts";
+import { inBytes, isTensorSource, prepareResting, refuseNaNAt } from "./at-rest.ts";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
@@ -466,7 +466,7 @@ export class Engine {
     const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), signal);
     const placed = performance.now();
     const keep = keptLevels(chain, options.keep);
-    const { plan, executable } = this.#preparer.prepareResting(problem.fitted, source, keep, this.#way(options, false));
+    const { plan, executable } = prepareResting(this.#wasm, problem.fitted, source, keep, this.#way(options, false));
     const planned = performance.now();
     try {
       const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });

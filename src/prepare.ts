@@ -10,15 +10,15 @@ import { runReference } from "./backends/reference.ts";
 import { arithmeticOf, isTensorBackend, refuse } from "./backends/tensor-backends.ts";
 import type { WasmBackend } from "./backends/wasm.ts";
 import type { Devices } from "./devices.ts";
-import { badOption, FourfoldError } from "./errors.ts";
+import { badOption } from "./errors.ts";
 import type { BackendName } from "./options.ts";
 import { builtIn, type Fitted } from "./reduce/resolve.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { type Choice, choose, HOME } from "./schedule/choose.ts";
 import { type Placement, workOf } from "./schedule/cost.ts";
-import { explain, PLAN_LIMITS, type Placed, type PlanData, planFor } from "./schedule/plan.ts";
+import { explain, type Placed, type PlanData, planFor } from "./schedule/plan.ts";
 import { deal, split, wholeReason } from "./schedule/split.ts";
-import type { Dtype, TensorSource, TypedData } from "./types.ts";
+import type { Dtype, TypedData } from "./types.ts";
 
 /** What is to be run. */
 export interface Task {
@@ -89,31 +89,6 @@ export class Preparer {
     return choose(work, devices, { homeOnly, whole, refused, deal: (shares) => deal(task.fitted, shares) });
   }
 
-  /** Prepares a tensor at rest, which the kernels' threads read themselves. @throws FourfoldError ERR_FOURFOLD_BACKEND for another backend */
-  prepareResting(
-    fitted: Fitted,
-    source: TensorSource,
-    keep: readonly boolean[],
-    way: Way,
-  ): { readonly plan: PlanData; readonly executable: Executable } {
-    const { dtype, name, segments } = source;
-    if (way.split !== undefined) throw badOption("split", way.split, "nothing for a tensor at rest: it is read by the kernels' threads");
-    if (way.backend !== "auto" && way.backend !== HOME)
-      throw new FourfoldError("ERR_FOURFOLD_BACKEND", `${name} is a tensor at rest, which backend "${way.backend}" does not read`, {
-        given: way.backend,
-        expected: [HOME, "auto"],
-        fix: `Use backend "${HOME}", or read the leaves into engine.tensor() first`,
-      });
-    const reason = segments ? "each thread reads its own ranges of the file" : "leaves are decoded in slabs while others are reduced";
-    const plan = planFor({ fitted, dtype, bytesPerLeaf: BYTES[dtype], placement: "files", keep }, HOME, way.workers, {
-      reason,
-      predictedMs: undefined,
-      candidates: [],
-    });
-    const resting = { source, pieceBytes: PLAN_LIMITS.filePieceBytes };
-    return { plan: told(plan), executable: this.#wasm.prepare(fitted, strataOf(fitted), plan, dtype, resting) };
-  }
-
   #single(task: Task, name: string, way: Way, plan: PlanData): Executable {
     const { fitted, keep, dtype } = task;
     if (name === "reference") return referenceExecutable(fitted, keep);
@@ -151,7 +126,7 @@ export class Preparer {
 }
 
 /** A plan that explains itself. */
-function told(plan: PlanData): PlanData {
+export function told(plan: PlanData): PlanData {
   return Object.defineProperty(plan, "toString", { value: () => explain(plan) });
 }
 

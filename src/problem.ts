@@ -75,7 +75,7 @@ export class Problems {
 
   /** A tensor at rest as a fitted chain; its leaves stay where they are. A generator that yields between slices of work. */
   *ofResting(chain: Chain, { dtype, length, shape, offsets = [] }: TensorSource, options: RunOptions): Generator<void, Problem> {
-    const tree = shape === undefined ? yield* readRagged(chain, offsets, length) : denseTree(chain, shape, length);
+    const tree = shape === undefined ? yield* readRagged(chain, offsets, length) : denseTree(chain, shape, length, Number.MAX_SAFE_INTEGER);
     const fitted = fit(chain, tree, this.nan(options), this.accuracy(options, tree));
     return { chain, fitted, data: ofDtype(dtype, 0), keys: undefined, order: undefined, given: undefined, copy: undefined };
   }
