@@ -124,7 +124,7 @@ function cut(fitted: Fitted, { name, shape }: TensorSource, leavesMax: number): 
   const shares = Object.fromEntries(Array.from({ length: pieces }, (_, i) => [`${HOME} ${i + 1}`, 1 / pieces]));
   const why = wholeReason(fitted);
   const made = why === undefined ? split(fitted, shares) : undefined;
-  if (made && made.pieces.every(({ first, last }) => last - first <= Math.max(CHILDREN_MAX, leavesMax))) return made;
+  if (made?.pieces.every(({ first, last }) => last - first <= Math.max(CHILDREN_MAX, leavesMax))) return made;
   throw new FourfoldError(
     "ERR_FOURFOLD_SHAPE",
     `${name} has ${leaves} leaves and cannot be cut: ${why ?? "one of its nodes has too many"}`,
