@@ -1,6 +1,6 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
-import { inBytes, isTensorSource, prepareResting, refuseNaNAt } from "./at-rest.ts";
+import { inBytes, isTensorSource, type PreparedResting, prepareResting, refuseNaNAt } from "./at-rest.ts";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
@@ -321,6 +321,22 @@ export class Engine {
   }
 
   /**
+   * What {@link Engine.run} would do with a chain and a tensor at rest; it reads no leaves. `String(plan)` explains it.
+   * @throws FourfoldError as {@link Engine.run}
+   * @example
+   * const x = await openTensor("x.npy"); // fourfold/files
+   * console.log(String(await engine.planAtRest(index, x)));
+   */
+  async planAtRest(chain: Chain, source: TensorSource, options: RunOptions = {}): Promise<PlanData> {
+    this.#open();
+    checkChain(chain);
+    checkRunOptions(options);
+    const { plan, executable } = (await this.#atRest(chain, source, options)).prepared;
+    executable.close();
+    return plan;
+  }
+
+  /**
    * Rolls up what never ends: batches of records or frames are reduced as they come, windows fire results, and their bits are those of a
    * batch run over the same records.
    * @param source iterables of items, Node and Web streams, readers of `fourfold/stream` (files, stdin, sockets), a ring, or several of them
@@ -462,11 +478,8 @@ export class Engine {
   /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
   async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
     const { signal, onProgress } = options;
-    if (options.errorBound) throw badOption("errorBound", true, "nothing for a tensor at rest: it runs on kernels that keep the contract");
-    const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), signal);
-    const placed = performance.now();
-    const keep = keptLevels(chain, options.keep);
-    const { plan, executable } = prepareResting(this.#wasm, problem.fitted, source, keep, this.#way(options, false));
+    const { problem, placed, prepared } = await this.#atRest(chain, source, options);
+    const { plan, executable } = prepared;
     const planned = performance.now();
     try {
       const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });
@@ -477,6 +490,18 @@ export class Engine {
     } finally {
       executable.close();
     }
+  }
+
+  async #atRest(
+    chain: Chain,
+    source: TensorSource,
+    options: RunOptions,
+  ): Promise<{ readonly problem: Problem; readonly placed: number; readonly prepared: PreparedResting }> {
+    if (options.errorBound) throw badOption("errorBound", true, "nothing for a tensor at rest: it runs on kernels that keep the contract");
+    const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), options.signal);
+    const placed = performance.now();
+    const way = this.#way(options, false);
+    return { problem, placed, prepared: prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way) };
   }
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {

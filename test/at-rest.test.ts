@@ -75,6 +75,9 @@ describe("engine.run on a tensor at rest", () => {
     expect(result.shape).toEqual([2]);
     for (const { name } of four.levels) expect(result.level(name).values).toEqual(expected.level(name).values);
     expect(String(result.plan)).toContain("in files");
+    const planned = String(await engine.planAtRest(four, x));
+    expect(String(result.plan).startsWith(planned)).toBe(true);
+    expect(planned).toContain(decoded ? "decoded in slabs" : "each thread reads its own ranges");
     await x.close();
   });
 
