@@ -9,7 +9,7 @@ import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
-import { badOption, checkNames, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { badOption, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import { isJobLike, type Job } from "./job.ts";
 import { Live, type LiveOptions, liveOptions } from "./live.ts";
 import { type LiveInput, readLive } from "./live-input.ts";
@@ -39,11 +39,10 @@ import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
-import { FrameStore } from "./stream/frames.ts";
 import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
 import { FrameRing } from "./stream/ring.ts";
 import type { Stream } from "./stream/stream.ts";
-import { openStream, type StreamSource } from "./streams.ts";
+import { openRing, openStream, type StreamSource } from "./streams.ts";
 import type { Dtype, TensorSource, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
@@ -89,9 +88,6 @@ export interface EngineStats {
 
 /** The form of dense inputs. */
 const ROWS = { form: "rows" } as const;
-
-/** Buffers of a ring: one is filled while others wait or are reduced. */
-const RING_BUFFERS = 4;
 
 /** Multiplications and additions of a run for which devices are measured: 25 ms and more on one core. */
 const MEASURED_OPERATIONS_MIN = 5e7;
@@ -360,20 +356,7 @@ export class Engine {
    * @throws FourfoldError as {@link Engine.tensor}
    */
   frameRing(shape: readonly number[], dtype: Dtype, options: { readonly framesMax: number }): FrameRing {
-    checkNames("frameRing", options, ["framesMax"]);
-    const { framesMax } = options;
-    if (!Number.isInteger(framesMax) || framesMax < RING_BUFFERS)
-      throw badOption("framesMax", framesMax, `a whole number from ${RING_BUFFERS}`);
-    const values = extentOf(shape);
-    const tensors = Array.from({ length: RING_BUFFERS }, () => this.tensor([Math.floor(framesMax / RING_BUFFERS) * values], dtype));
-    const store = new FrameStore(
-      tensors.map(({ data }) => data),
-      values,
-      dtype,
-    );
-    return new FrameRing(store, shape, () => {
-      for (const tensor of tensors) tensor.free();
-    });
+    return openRing(this, shape, dtype, options);
   }
 
   /**
