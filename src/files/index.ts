@@ -1,7 +1,9 @@
 /** Public names of `fourfold/files`: tables and tensors at rest, and results of streams that come to rest. */
 export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+export type { FileDtype, Int64Policy } from "./items.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
-export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
+export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";
+export type { NpyHeader } from "./npy-header.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
