@@ -46,14 +46,14 @@ export const BYTES_OF: Readonly<Record<FileDtype, 1 | 2 | 4 | 8>> = {
 };
 
 /** The typed array of each of our types. */
-export const ARRAY_OF = {
-  f64: Float64Array,
-  f32: Float32Array,
-  i32: Int32Array,
-  i16: Int16Array,
-  i8: Int8Array,
-  u8: Uint8Array,
-} as const;
+export const ARRAY_OF: {
+  readonly f64: Float64ArrayConstructor;
+  readonly f32: Float32ArrayConstructor;
+  readonly i32: Int32ArrayConstructor;
+  readonly i16: Int16ArrayConstructor;
+  readonly i8: Int8ArrayConstructor;
+  readonly u8: Uint8ArrayConstructor;
+} = { f64: Float64Array, f32: Float32Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array };
 
 const READ_AS = { f16: "f32", bool: "u8", u16: "i32", u32: "f64", i64: "f64", u64: "f64" } as const;
 

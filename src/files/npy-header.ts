@@ -15,7 +15,7 @@ const MAGIC = "\x93NUMPY";
 /** The bytes before the header's text: in version 1, and in versions 2 and 3. */
 const PREFIX_BYTES = [10, 12] as const;
 /** So many bytes hold any header. */
-export const NPY_HEAD_BYTES = PREFIX_BYTES[1] + HEADER_BYTES_MAX;
+export const NPY_HEAD_BYTES: number = PREFIX_BYTES[1] + HEADER_BYTES_MAX;
 
 const TYPE_OF: Readonly<Record<string, FileDtype>> = {
   f8: "f64",

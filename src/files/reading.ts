@@ -9,7 +9,7 @@ import { ARRAY_OF } from "./items.ts";
 const MEMORY_BYTES = 1 << 26;
 
 /** The limit that a caller gave. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
-export function memoryLimit(given: number | undefined, otherwise = MEMORY_BYTES): number {
+export function memoryLimit(given: number | undefined, otherwise: number = MEMORY_BYTES): number {
   const bytes = given ?? otherwise;
   if (typeof bytes !== "number" || !(bytes >= 1)) throw badOption("memoryBytesMax", given, "a number of bytes from 1 on");
   return bytes;
