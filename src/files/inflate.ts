@@ -115,7 +115,8 @@ export class InflatedMember {
     }
     this.#pieces = undefined;
     if (reached !== size) throw this.#departs(`unpacks to ${reached} bytes, the directory claims ${size}`, reached, size);
-    if (this.#sum !== this.#member.crc32) throw this.#departs("is damaged: its CRC-32 is not the directory's", this.#sum, this.#member.crc32);
+    if (this.#sum !== this.#member.crc32)
+      throw this.#departs("is damaged: its CRC-32 is not the directory's", this.#sum, this.#member.crc32);
     return false;
   }
 

@@ -2,7 +2,7 @@
  * NPY files: one dense array, of any type that items.ts reads, in C or Fortran order. The header is npy-header.ts; reading the items is
  * flat.ts.
  */
-import { FourfoldError, show } from "../errors.ts";
+import { checkNames, FourfoldError, show } from "../errors.ts";
 import type { Dtype, Progress, TensorSource, TypedData } from "../types.ts";
 import { type Flat, FlatSource, wholeArray } from "./flat.ts";
 import { ARRAY_OF, type Int64Policy, int64Policy } from "./items.ts";
@@ -22,6 +22,8 @@ export interface NpyOpenOptions {
   /** Bytes of decoded items kept while Fortran order is turned into C order. Default 2^26. */
   readonly memoryBytesMax?: number | undefined;
 }
+
+const OPTIONS = ["int64", "memoryBytesMax"] as const;
 
 /** An open NPY file. */
 export interface NpyFile extends NpyHeader, TensorSource {
@@ -52,6 +54,7 @@ export interface NpyArray {
  * await file.close();
  */
 export async function openNpy(path: string, options: NpyOpenOptions = {}): Promise<NpyFile> {
+  checkNames("openNpy", options, OPTIONS);
   const int64 = int64Policy(options.int64);
   const memoryBytesMax = memoryLimit(options.memoryBytesMax);
   return openFile(path, async (handle, { size }) => {

@@ -9,7 +9,7 @@ import type { Dtype, TensorSource, TypedData } from "../types.ts";
 import { boxesOf, columnMajorStrides, copyBox, rowMajorStrides } from "./boxes.ts";
 import { type Flat, FlatSource } from "./flat.ts";
 import { InflatedMember } from "./inflate.ts";
-import { ARRAY_OF, BYTES_OF, decodeItems, type Int64Policy, int64Policy, type Items, isPlain } from "./items.ts";
+import { ARRAY_OF, BYTES_OF, decodeItems, type Int64Policy, type Items, int64Policy, isPlain } from "./items.ts";
 import { NPY_HEAD_BYTES, type NpyHeader, parseNpyHeader } from "./npy-header.ts";
 import { checkOpen, checkTarget, memoryLimit, openFile, readBytes } from "./reading.ts";
 import { DEFLATED, damagedZip, memberStart, readZipDirectory, STORED, type ZipMember } from "./zip.ts";
@@ -79,14 +79,25 @@ function chosen(members: readonly ZipMember[], array: string | undefined, path: 
   const names = members.map(arrayName);
   const list = names.length === 0 ? "it has none" : `it has ${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
   const refuse = (what: string, fix: string): never => {
-    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${path}: ${what}`, { given: array, expected: names.slice(0, 64), fix, at: { file: path } });
+    throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${path}: ${what}`, {
+      given: array,
+      expected: names.slice(0, 64),
+      fix,
+      at: { file: path },
+    });
   };
   if (array === undefined && members.length !== 1)
-    return refuse(`${members.length} arrays, and none is named`, members.length === 0 ? "Save one" : `Name one with the option array; ${list}`);
+    return refuse(
+      `${members.length} arrays, and none is named`,
+      members.length === 0 ? "Save one" : `Name one with the option array; ${list}`,
+    );
   const wanted = array ?? names[0]!;
   const found = members.filter(({ name }, i) => names[i] === wanted || name === wanted);
   if (found.length > 1)
-    throw new FourfoldError("ERR_FOURFOLD_FORMAT", `${path} has ${found.length} arrays ${show(wanted)}`, { given: wanted, at: { file: path } });
+    throw new FourfoldError("ERR_FOURFOLD_FORMAT", `${path} has ${found.length} arrays ${show(wanted)}`, {
+      given: wanted,
+      at: { file: path },
+    });
   const member = found[0];
   if (member === undefined) {
     const meant = typeof array === "string" ? nearest(array, names) : undefined;
@@ -109,7 +120,8 @@ async function checkStored(handle: FileHandle, path: string, { name, size, crc32
     await readBytes(handle, path, part, start + at);
     sum = crc32(part, sum);
   }
-  if (sum !== expected) throw damagedZip(path, start, `member ${show(name)} is damaged: its CRC-32 is not the directory's`, { given: sum, expected });
+  if (sum !== expected)
+    throw damagedZip(path, start, `member ${show(name)} is damaged: its CRC-32 is not the directory's`, { given: sum, expected });
 }
 
 /** An array that is unpacked while it is read. Reads wait for one another. */

@@ -58,7 +58,10 @@ export function damagedZip(path: string, byte: number, what: string, detail: { g
 export async function readZipDirectory(handle: FileHandle, path: string, size: number): Promise<ZipMember[]> {
   const { at, bytes, count } = await findDirectory(handle, path, size);
   if (at + bytes > size || bytes > DIRECTORY_BYTES_MAX || count * CENTRAL_BYTES > bytes)
-    throw damagedZip(path, at, `the directory claims ${count} members in ${bytes} bytes, which cannot be`, { given: bytes, expected: size - at });
+    throw damagedZip(path, at, `the directory claims ${count} members in ${bytes} bytes, which cannot be`, {
+      given: bytes,
+      expected: size - at,
+    });
   const directory = Buffer.alloc(bytes);
   await readBytes(handle, path, directory, at);
   const members: ZipMember[] = [];
@@ -96,7 +99,8 @@ async function findDirectory(handle: FileHandle, path: string, size: number): Pr
     return { at, bytes, count }; // exactly 65,535 members
   }
   const record = toNumber(tail.readBigUInt64LE(locator + 8), path, start + locator);
-  if (record + END64_BYTES > start + locator) throw damagedZip(path, start + locator, "the ZIP64 locator points behind itself", { given: record });
+  if (record + END64_BYTES > start + locator)
+    throw damagedZip(path, start + locator, "the ZIP64 locator points behind itself", { given: record });
   const end64 = Buffer.alloc(END64_BYTES);
   await readBytes(handle, path, end64, record);
   if (end64.readUInt32LE(0) !== END64) throw damagedZip(path, record, "the ZIP64 end record is missing");
@@ -147,7 +151,11 @@ function apart(members: readonly ZipMember[], path: string): ZipMember[] {
     const member = members[byPlace[i]!]!;
     const next = members[byPlace[i + 1]!]!;
     if (member.at + LOCAL_BYTES + member.packed > next.at)
-      throw damagedZip(path, next.at, `members ${JSON.stringify(member.name.slice(0, 60))} and ${JSON.stringify(next.name.slice(0, 60))} overlap`);
+      throw damagedZip(
+        path,
+        next.at,
+        `members ${JSON.stringify(member.name.slice(0, 60))} and ${JSON.stringify(next.name.slice(0, 60))} overlap`,
+      );
     result[byPlace[i]!] = { ...member, end: next.at };
   }
   return result;
@@ -162,7 +170,10 @@ export async function memberStart(handle: FileHandle, path: string, member: ZipM
   const names = local.readUInt16LE(26);
   const start = at + LOCAL_BYTES + names + local.readUInt16LE(28);
   if (start + packed > end)
-    throw damagedZip(path, at, `member ${JSON.stringify(name.slice(0, 60))} runs into what follows it`, { given: start + packed, expected: end });
+    throw damagedZip(path, at, `member ${JSON.stringify(name.slice(0, 60))} runs into what follows it`, {
+      given: start + packed,
+      expected: end,
+    });
   const given = Buffer.alloc(names);
   await readBytes(handle, path, given, at + LOCAL_BYTES);
   if (given.toString("utf8") !== name || local.readUInt16LE(8) !== method)
