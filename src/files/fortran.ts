@@ -35,6 +35,7 @@ export interface FortranLayout {
 export class FortranBands {
   readonly #layout: FortranLayout;
   readonly #bandItems: number;
+  readonly #window: FileWindow;
   #band: TypedData;
   #first = 0;
   #count = 0;
@@ -49,6 +50,7 @@ export class FortranBands {
     const row = rowMajorStrides(shape).find((stride) => stride <= room) ?? 1;
     this.#bandItems = Math.min(length, Math.floor(room / row) * row);
     this.#band = new ARRAY_OF[dtype](0);
+    this.#window = new FileWindow(layout);
   }
 
   read(target: TypedData, first: number, signal: AbortSignal | undefined): Promise<void> {
@@ -97,7 +99,8 @@ export class FortranBands {
       end += (to[axis]! - 1) * inFile[axis]!;
     }
     const gapBytes = (shape[0]! - run) * BYTES_OF[this.#layout.items.type];
-    const window = new FileWindow(this.#layout, end, gapBytes <= GAP_BYTES);
+    const window = this.#window;
+    window.expect(end, gapBytes <= GAP_BYTES);
     const index = [...from];
     for (let spot = at; ; ) {
       for (let done = 0; done < run; ) {
@@ -134,19 +137,28 @@ class FileWindow {
   end = 0;
   bytesRead = 0;
   readonly #layout: FortranLayout;
-  readonly #end: number;
-  readonly #ahead: boolean;
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  #last = 0;
+  #ahead = false;
   #turnBytes = 0;
   #turnCalls = 0;
 
-  /** `end` is the item after the last that will be asked for; `ahead` says that what follows a run is worth reading with it. */
-  constructor(layout: FortranLayout, end: number, ahead: boolean) {
+  constructor(layout: FortranLayout) {
+    const { length, items } = layout;
+    const size = BYTES_OF[items.type];
+    const room = Math.min(WINDOW_BYTES / size, length);
     this.#layout = layout;
-    this.#end = end;
+    this.#bytes = new Uint8Array(room * size);
+    this.items = new ARRAY_OF[dtypeOf(items.type)](room);
+  }
+
+  /** Empties it: `last` is the item after the last that will be asked for; `ahead` says that what follows a run is worth reading with it. */
+  expect(last: number, ahead: boolean): void {
+    this.#last = last;
     this.#ahead = ahead;
-    this.#bytes = new Uint8Array(WINDOW_BYTES);
-    this.items = new ARRAY_OF[dtypeOf(layout.items.type)](WINDOW_BYTES / BYTES_OF[layout.items.type]);
+    this.first = 0;
+    this.end = 0;
+    this.bytesRead = 0;
   }
 
   needs(place: number): boolean {
@@ -156,7 +168,7 @@ class FileWindow {
   load(place: number, run: number): void {
     const { handle, path, name, at, items } = this.#layout;
     const size = BYTES_OF[items.type];
-    const n = Math.min(this.items.length, this.#ahead ? this.#end - place : run);
+    const n = Math.min(this.items.length, this.#ahead ? this.#last - place : run);
     const bytes = this.#bytes.subarray(0, n * size);
     const byte = at + place * size;
     for (let got = 0; got < bytes.length; ) {
