@@ -1,8 +1,15 @@
 /** Public names of `fourfold/files`: tables and tensors at rest, and results of streams that come to rest. */
 export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+export type { FileSegment, TensorSource } from "../types.ts";
+export type { FileDtype, Int64Policy } from "./items.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
-export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
+export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";
+export type { NpyHeader } from "./npy-header.ts";
+export { type NpzOptions, openNpz } from "./npz.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
+export { openRaw, type RawOptions } from "./raw.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
 export type { SpecStream, SpecTimeUnit, SpecWindow } from "./spec-stream.ts";
+export { openTensor, type TensorFormat, type TensorOptions } from "./tensor.ts";
+export { openZarr, type ZarrOptions } from "./zarr.ts";
