@@ -1,5 +1,5 @@
-/** The schema of an Arrow stream (arrow.apache.org/docs/format/Columnar.html; format/Schema.fbs): its fields, and how their buffers lie. */
-import { show } from "../../errors.ts";
+/** The schema of an Arrow stream or file (arrow.apache.org/docs/format/Columnar.html; format/Schema.fbs): its fields, and how their buffers lie. */
+import { show } from "../errors.ts";
 import { count, NotTable, type Table } from "./flatbuffer.ts";
 
 /** Fields nested deeper than this are refused: recursion must end. */
