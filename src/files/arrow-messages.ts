@@ -65,12 +65,8 @@ async function readFooter(file: ArrowBytes, visitor: Visitor, signal: AbortSigna
     return { fields: schemaFields(schema), blocks: footer.blocks(3) };
   });
   visitor.schema(fields);
-  // Blocks that lie over one another would make more of the bytes than there are.
-  let left = start - HEAD_BYTES;
+  checkBlocks(file, blocks, start);
   for (const [i, [at, description, body]] of blocks.entries()) {
-    left -= description + body;
-    if (at < HEAD_BYTES || description < 8 || description > METADATA_BYTES_MAX || at + description + body > start || left < 0)
-      throw file.damaged(start, `block ${i}, from byte ${at}, does not lie before the footer`);
     const { message, bytes } = readMessage(file, at);
     if (message?.kind !== BATCH)
       throw file.damaged(at, `block ${i} is a message of kind ${message?.kind ?? "end"}, expected a record batch`);
@@ -78,6 +74,16 @@ async function readFooter(file: ArrowBytes, visitor: Visitor, signal: AbortSigna
     visitor.batch({ at, header: message.header, bodyAt: at + description, bodyBytes: message.bodyBytes });
     if (i % MESSAGES_PER_TURN === MESSAGES_PER_TURN - 1) await turn();
     throwIfAborted(signal);
+  }
+}
+
+/** Blocks lie before the footer, and not over one another: that would make more of the bytes than there are. */
+function checkBlocks(file: ArrowBytes, blocks: readonly (readonly [number, number, number])[], end: number): void {
+  let free = HEAD_BYTES;
+  for (const [at, description, body] of [...blocks].sort(([a], [b]) => a - b)) {
+    if (at < free || description < 8 || description > METADATA_BYTES_MAX || at + description + body > end)
+      throw file.damaged(end, `a block of ${description + body} bytes from byte ${at} does not lie between the others and the footer`);
+    free = at + description + body;
   }
 }
 

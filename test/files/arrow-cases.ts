@@ -1,5 +1,7 @@
 // Tables of Apache Arrow with random nestings, nulls, batches and slices, their bytes in both formats, and what Arrow itself reads in them:
 // the oracle of tests that read the same bytes with our own reader.
+
+import zlib from "node:zlib";
 import {
   Bool,
   CompressionType,
@@ -14,6 +16,7 @@ import {
   Int16,
   Int32,
   Int64,
+  LargeList,
   List,
   makeData,
   RecordBatch,
@@ -31,7 +34,7 @@ import {
 import { compressFrameSync, decompressFrameSync } from "lz4-napi";
 import type { Random } from "../random.ts";
 
-/** A level of lists: 0 is a List, anything else the size of a FixedSizeList. */
+/** A level of lists: 0 is a List, -1 a LargeList, anything else the size of a FixedSizeList. */
 export type Level = number;
 
 export interface ColumnCase {
@@ -58,7 +61,7 @@ export const LEAVES: readonly DataType[] = [
 export function typeOf(levels: readonly Level[], leaf: DataType): DataType {
   return levels.reduceRight<DataType>((type, size) => {
     const child = new Field("item", type, true);
-    return size === 0 ? new List(child) : new FixedSizeList(size, child);
+    return size === 0 ? new List(child) : size < 0 ? new LargeList(child) : new FixedSizeList(size, child);
   }, leaf);
 }
 
@@ -105,10 +108,11 @@ function dataOf(random: Random, levels: readonly Level[], leaf: DataType, n: num
   if (levels.length === 0) return makeData({ type, length: n, data: leafValues(random, leaf, n), ...missing } as never);
   const [size = 0, ...inner] = levels;
   if (size > 0) return makeData({ type, length: n, child: dataOf(random, inner, leaf, n * size, nulls), ...missing } as never);
-  const valueOffsets = new Int32Array(n + 1);
-  valueOffsets[0] = random.int(3);
-  for (let i = 0; i < n; i++) valueOffsets[i + 1] = valueOffsets[i]! + random.pick([0, 1, 2, 3, random.int(6)]);
-  const child = dataOf(random, inner, leaf, valueOffsets[n]! + random.int(3), nulls);
+  const ends = new Int32Array(n + 1);
+  ends[0] = random.int(3);
+  for (let i = 0; i < n; i++) ends[i + 1] = ends[i]! + random.pick([0, 1, 2, 3, random.int(6)]);
+  const child = dataOf(random, inner, leaf, ends[n]! + random.int(3), nulls);
+  const valueOffsets = size === 0 ? ends : BigInt64Array.from(ends, BigInt);
   return makeData({ type, length: n, valueOffsets, child, ...missing } as never);
 }
 
@@ -125,6 +129,9 @@ export function randomColumn(random: Random, levels: readonly Level[], leaf: Dat
 }
 
 export type Format = "file" | "stream";
+/** As many bytes as an empty frame may claim. */
+const SOME_BYTES = 100_000;
+
 export type Codec = "lz4" | "zstd" | undefined;
 
 /** The bytes of a table with the column, and another beside it. */
@@ -139,13 +146,38 @@ export function bytesOf({ vector }: { readonly vector: Vector }, format: Format,
   const writer = format === "file" ? new RecordBatchFileWriter(options) : new RecordBatchStreamWriter(options);
   for (const batch of batches) writer.write(batch as never);
   if (batches.length === 0) writer.write(new Table(schema) as never);
-  return writer.finish().toUint8Array(true);
+  const bytes = Buffer.from(writer.finish().toUint8Array(true));
+  if (codec !== undefined) rightSizes(bytes, codec);
+  return bytes;
+}
+
+/**
+ * A compressed buffer begins with the size of what it holds (Message.fbs, BodyCompressionMethod); this version of the library writes the
+ * size of the frame.
+ */
+function rightSizes(bytes: Buffer, codec: "lz4" | "zstd"): void {
+  const magic = codec === "lz4" ? Buffer.of(0x04, 0x22, 0x4d, 0x18) : Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
+  for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 4)) {
+    const frame = bytes.subarray(at, at + Number(bytes.readBigInt64LE(at - 8)));
+    const holds = codec === "lz4" ? decompressFrameSync(frame).length : (zstdDecompressSync?.(frame).length ?? SOME_BYTES);
+    bytes.writeBigInt64LE(BigInt(holds), at - 8);
+  }
 }
 
 compressionRegistry.set(CompressionType.LZ4_FRAME, {
   encode: (bytes) => compressFrameSync(Buffer.from(bytes)),
   decode: (bytes) => decompressFrameSync(Buffer.from(bytes)),
 });
+
+/** Node's Zstandard, where it has it. */
+const { zstdCompressSync, zstdDecompressSync } = zlib as Readonly<
+  Partial<Record<"zstdCompressSync" | "zstdDecompressSync", (bytes: Uint8Array) => Buffer>>
+>;
+export const HAS_ZSTD: boolean = zstdCompressSync !== undefined;
+
+// Where Node has none, what is written is a frame of nothing (RFC 8878, 3.1.1): enough to be refused.
+const emptyFrame = (): Buffer => Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0);
+compressionRegistry.set(CompressionType.ZSTD, { encode: zstdCompressSync ?? emptyFrame });
 
 /** What Arrow reads: leaves in order, and the lengths of the lists of each level, outermost first. */
 export interface Expected {
@@ -166,7 +198,7 @@ export function expected(vector: Vector, levels: readonly Level[]): Expected {
     }
     const size = levels[depth]!;
     const list = value as Vector | null;
-    const length = size === 0 ? (list?.length ?? 0) : size;
+    const length = size > 0 ? size : (list?.length ?? 0);
     lengths[depth]!.push(length);
     for (let i = 0; i < length; i++) visit(list === null ? null : list.get(i), depth + 1);
   };
