@@ -1,7 +1,7 @@
 /** Public names of `fourfold/files`: tables and tensors at rest, and results of streams that come to rest. */
 export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
-export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 export type { FileSegment, TensorSource } from "../types.ts";
+export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 export type { FileDtype, Int64Policy } from "./items.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";

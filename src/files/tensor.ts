@@ -3,6 +3,7 @@ import { readSync, type Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { checkNames, FourfoldError, nearest, show } from "../errors.ts";
 import type { TensorSource } from "../types.ts";
+import { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 import type { FileDtype, Int64Policy } from "./items.ts";
 import { openNpy } from "./npy.ts";
 import { openNpz } from "./npz.ts";
@@ -16,6 +17,8 @@ export interface TensorOptions {
   readonly format?: TensorFormat | undefined;
   /** NPZ and Zarr: the name of the array. May be left out where there is only one. */
   readonly array?: string | undefined;
+  /** Arrow: the name of the column. May be left out where there is only one. */
+  readonly column?: string | undefined;
   /** Raw files: row-major extents, outermost first. With `dtype`, it says that the file is raw. */
   readonly shape?: readonly number[] | undefined;
   /** Raw files: the type of an item in the file. */
@@ -33,7 +36,7 @@ export interface TensorOptions {
 }
 
 /** A format that {@link openTensor} knows. */
-export type TensorFormat = "npy" | "npz" | "raw" | "zarr";
+export type TensorFormat = "npy" | "npz" | "raw" | "zarr" | "arrow";
 
 interface Format {
   /** The first bytes of every file; undefined where nothing in a file says what it is. */
@@ -52,6 +55,12 @@ const FORMATS: Readonly<Record<TensorFormat, Format>> = {
     options: ["array", "int64", "memoryBytesMax", "verify"],
     open: openNpz,
   },
+  arrow: {
+    magic: ["ARROW1", "\xff\xff\xff\xff"], // a file, a stream
+    endings: [".arrow", ".arrows", ".feather", ".ipc"],
+    options: ["column", "int64", "memoryBytesMax"],
+    open: (path, options) => openArrowTensor(path, options as ArrowTensorOptions),
+  },
   zarr: { magic: [], endings: [".zarr"], options: ["array", "int64", "memoryBytesMax"], open: openZarr },
   raw: {
     magic: [],
@@ -65,7 +74,8 @@ const OPTIONS: readonly string[] = ["format", ...new Set(NAMES.flatMap((name) =>
 const MAGIC_BYTES = Math.max(...NAMES.flatMap((name) => FORMATS[name].magic.map(({ length }) => length)));
 
 /**
- * Opens a tensor of any size: an NPY file, an array of an NPZ file or of a Zarr folder, or a raw file whose `shape` and `dtype` are given.
+ * Opens a tensor of any size: an NPY file, an array of an NPZ file or of a Zarr folder, a column of an Arrow file or stream, or a raw file
+ * whose `shape` and `dtype` are given.
  * An engine runs a chain on it without holding it all; {@link TensorSource} says what is a view of the file and what is decoded. Close it
  * after the last use.
  *
@@ -74,6 +84,7 @@ const MAGIC_BYTES = Math.max(...NAMES.flatMap((name) => FORMATS[name].magic.map(
  * @example
  * const x = await openTensor("x.npy");
  * const w = await openTensor("model.npz", { array: "weights" });
+ * const l = await openTensor("readings.arrow", { column: "readings" }); // lists are ragged levels
  * const t = await openTensor("era5.zarr", { array: "t2m" });
  * const r = await openTensor("x.bin", { shape: [1000, 64], dtype: "f32" });
  * const row = new Float32Array(64);
