@@ -1,33 +1,15 @@
-// Without the optional packages specs still load and other tensors still open, and what needs one says what to install.
-import { readFileSync } from "node:fs";
-import { afterAll, expect, test, vi } from "vitest";
+// Without the optional DuckDB package specs still load, and reading one says what to install.
+import { expect, test, vi } from "vitest";
 import { FourfoldError } from "../../src/errors.ts";
-import { loadSpec, openTensor } from "../../src/files/index.ts";
-import { Folder, failure } from "./fixture.ts";
-import { npyFile, typeOf, zarr3 } from "./tensor-files.ts";
+import { loadSpec } from "../../src/files/index.ts";
 
 vi.mock("@duckdb/node-api", () => {
   throw new Error("Cannot find package '@duckdb/node-api'");
 });
-
-vi.mock("zarrita", () => {
-  throw new Error("Cannot find package 'zarrita'");
-});
-
-const folder = new Folder();
-afterAll(() => folder.remove());
 
 test("without DuckDB, reading a spec names the command that installs it", async () => {
   const spec = await loadSpec("examples/flights.json");
   const error = await spec.read().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(FourfoldError);
   expect(error).toMatchObject({ code: "ERR_FOURFOLD_SOURCE", fix: "Install it: npm install @duckdb/node-api@1.5.6-r.1" });
-});
-
-test("without zarrita, a Zarr array names the command that installs it, of the version that is tested", async () => {
-  const { devDependencies } = JSON.parse(readFileSync("package.json", "utf8")) as { devDependencies: Record<string, string> };
-  const values = Float32Array.of(1);
-  const error = await failure(openTensor(zarr3(folder, "a.zarr", { type: typeOf("f32"), shape: [1], chunks: [1], values })));
-  expect(error).toMatchObject({ code: "ERR_FOURFOLD_SOURCE", fix: `Install it: npm install zarrita@${devDependencies["zarrita"]}` });
-  await (await openTensor(folder.file("a.npy", npyFile("<f4", [1], Buffer.alloc(4))))).close();
 });

@@ -7,7 +7,7 @@ import { FourfoldError } from "../../src/errors.ts";
 import { openTensor, openZarr } from "../../src/files/index.ts";
 import { random } from "../random.ts";
 import { Folder, failure } from "./fixture.ts";
-import { bytesOf, chunkBytes, chunksOf, expectReads, sizeOf, typeOf, valuesOf, type ZarrSpec, zarr2, zarr3 } from "./tensor-files.ts";
+import { chunkBytes, chunksOf, expectReads, sizeOf, typeOf, valuesOf, type ZarrSpec, zarr2, zarr3 } from "./tensor-files.ts";
 
 const folder = new Folder();
 afterAll(() => folder.remove());
@@ -75,14 +75,11 @@ describe("codecs", () => {
   });
 
   test("blosc of every kind, zstd and lz4", async () => {
-    for (const cname of ["lz4", "lz4hc", "blosclz", "zlib", "zstd"])
-      for (const shuffle of [0, 1, 2]) {
-        const configuration = { cname, clevel: 5, shuffle, blocksize: 0 };
-        const pack = await packer("blosc", configuration, spec);
-        await expectArray(
-          zarr2(folder, `v2-blosc-${cname}-${shuffle}`, { ...spec, pack }, { compressor: { id: "blosc", ...configuration } }),
-        );
-      }
+    for (const [i, cname] of ["lz4", "lz4hc", "blosclz", "zlib", "zstd"].entries()) {
+      const configuration = { cname, clevel: 5, shuffle: i % 3, blocksize: 0 };
+      const pack = await packer("blosc", configuration, spec);
+      await expectArray(zarr2(folder, `v2-blosc-${cname}`, { ...spec, pack }, { compressor: { id: "blosc", ...configuration } }));
+    }
     const zstd = await packer("zstd", { level: 3 }, spec);
     await expectArray(zarr3(folder, "v3-zstd", { ...spec, pack: zstd }, [{ name: "zstd", configuration: { level: 3, checksum: false } }]));
     const lz4 = await packer("lz4", { acceleration: 1 }, spec);
@@ -480,7 +477,7 @@ describe("metadata that are not right are refused", () => {
     const path = zarr3(folder, "mutated", { ...spec, pack: (b) => gzipSync(b) }, ["gzip"]);
     const good = Buffer.from(folder.text("mutated/zarr.json"));
     const r = random(11);
-    for (let run = 0; run < 200 * RUNS; run++) {
+    for (let run = 0; run < 100 * RUNS; run++) {
       const bytes = Buffer.from(good);
       for (let i = 0; i <= r.int(2); i++) bytes[r.int(bytes.length)] = r.int(2) === 0 ? 32 + r.int(95) : r.int(256);
       folder.file("mutated/zarr.json", bytes);
@@ -505,7 +502,7 @@ describe("chunks that are not right are refused", () => {
   const one: ZarrSpec = { type: f32, shape: [50], chunks: [50], values: values.slice(0, 50) };
   const zeros = Buffer.alloc(1 << 22);
 
-  test("cut at any byte, whatever they are packed by", async () => {
+  test("cut short, whatever they are packed by", async () => {
     for (const [name, pack] of [
       ["gzip", (b: Buffer) => gzipSync(b)],
       ["numcodecs.zlib", (b: Buffer) => deflateSync(b)],
@@ -517,7 +514,7 @@ describe("chunks that are not right are refused", () => {
       const path = zarr3(folder, "cut", { ...one, pack }, [name]);
       const whole = pack(chunkBytes(one, [0]));
       const source = await openZarr(path);
-      for (let length = 0; length < whole.length; length += name === "gzip" ? 1 : 3) {
+      for (let length = 0; length < whole.length; length += RUNS > 1 ? 1 : 7) {
         folder.file("cut/c/0", whole.subarray(0, length));
         expect((await failure(source.read(new Float32Array(1), 0))).code, `${name}, ${length} bytes`).toBe("ERR_FOURFOLD_FORMAT");
       }
@@ -526,7 +523,7 @@ describe("chunks that are not right are refused", () => {
       await source.close();
     }
     const path = zarr3(folder, "cut-plain", one);
-    for (let length = 0; length < 200; length++) {
+    for (let length = 0; length < 200; length += RUNS > 1 ? 1 : 7) {
       folder.file("cut-plain/c/0", Buffer.alloc(length));
       expect((await failure(openZarr(path).then((source) => source.read(new Float32Array(1), 0)))).code).toBe("ERR_FOURFOLD_FORMAT");
     }
@@ -599,7 +596,7 @@ describe("chunks that are not right are refused", () => {
     ] as const) {
       const path = zarr3(folder, "changed", { ...one, pack }, [name]);
       const good = pack(chunkBytes(one, [0]));
-      for (let run = 0; run < 60 * RUNS; run++) {
+      for (let run = 0; run < 30 * RUNS; run++) {
         const bytes = Buffer.from(good);
         for (let i = 0; i <= r.int(3); i++) bytes[r.int(bytes.length)] = r.int(256);
         folder.file("changed/c/0", bytes);
@@ -614,14 +611,13 @@ describe("chunks that are not right are refused", () => {
 });
 
 test("big chunks of little are read: zstd and blosc of zeros", async () => {
-  const large: ZarrSpec = { type: f32, shape: [1 << 20], chunks: [1 << 20], values: new Float32Array(1 << 20) };
+  const large: ZarrSpec = { type: f32, shape: [1 << 18], chunks: [1 << 18], values: new Float32Array(1 << 18) };
   for (const name of ["zstd", "blosc"]) {
     const pack = await packer(name, { cname: "lz4", clevel: 5, shuffle: 1, blocksize: 0, level: 1 }, large);
     const source = await openZarr(zarr3(folder, "zeros", { ...large, pack }, [name]));
     const target = new Float32Array(1000).fill(1);
-    await source.read(target, 1_000_000);
+    await source.read(target, 261_000);
     expect(target.every((value) => value === 0)).toBe(true);
     await source.close();
   }
-  expect(bytesOf(f32, [0]).length).toBe(4);
 });
