@@ -9,7 +9,8 @@ const RANK_MAX = 64;
 
 /** The error for metadata that are not what the specification says. */
 export function badMetadata(file: string, what: string, detail: { given?: unknown; expected?: unknown; fix?: string } = {}): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_FORMAT", `${file}: ${what}`, { ...detail, at: { file } });
+  const instead = typeof detail.expected === "string" ? `, expected ${detail.expected}` : "";
+  return new FourfoldError("ERR_FOURFOLD_FORMAT", `${file}: ${what}${instead}`, { ...detail, at: { file } });
 }
 
 /** A JSON object. @throws FourfoldError ERR_FOURFOLD_FORMAT */

@@ -23,6 +23,8 @@ interface Given {
   readonly configuration: Fields;
 }
 
+const LITTLE_ENDIAN: Given = { name: "bytes", configuration: { endian: "little" } };
+
 /** The codecs of version 3, and the chunks that they decode to: inner ones where `outer` are shards. */
 export function codecsOf(
   value: unknown,
@@ -30,7 +32,8 @@ export function codecsOf(
   outer: readonly number[],
   file: string,
 ): { codecs: CodecDocument[]; chunks: readonly number[] } {
-  const given = list(value, "codecs", file);
+  // zarrita itself writes none where items are little endian and not packed.
+  const given = Array.isArray(value) && value.length === 0 ? [LITTLE_ENDIAN] : list(value, "codecs", file);
   if (given.some(({ name }) => name === "sharding_indexed")) {
     const [sharding] = given;
     if (given.length !== 1 || sharding === undefined)

@@ -157,7 +157,7 @@ export function bytesOf(type: ItemType, values: ArrayLike<number>, little = true
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 
 /** The index of row-major item `i`. */
-export function indexOf(i: number, shape: readonly number[]): number[] {
+function indexOf(i: number, shape: readonly number[]): number[] {
   const index: number[] = [];
   let rest = i;
   for (const extent of shape.toReversed()) {
