@@ -7,8 +7,18 @@ import { FourfoldError } from "../errors.ts";
 /** Bytes read between two turns of the event loop: about a millisecond from the page cache. */
 export const PIECE_BYTES: number = 1 << 22;
 
+/** Where buffers come from, for messages and for reading them where they lie. */
+export interface ArrowPlace {
+  /** What messages call it. */
+  readonly path: string;
+  /** Undefined for what is no file. */
+  readonly fd: number | undefined;
+  readInto(into: Uint8Array, at: number): void;
+  damaged(byte: number, what: string, cause?: unknown): FourfoldError;
+}
+
 /** An open file. */
-export class ArrowBytes {
+export class ArrowBytes implements ArrowPlace {
   readonly path: string;
   readonly size: number;
   readonly #handle: FileHandle;

@@ -2,8 +2,8 @@
 import { arrayOf, half } from "../arrow/numbers.ts";
 import { FourfoldError, throwIfAborted } from "../errors.ts";
 import type { FileSegment, TypedData } from "../types.ts";
-import type { ArrowBuffers } from "./arrow-buffers.ts";
-import { type ArrowBytes, PIECE_BYTES, turn } from "./arrow-bytes.ts";
+import type { Buffers } from "./arrow-buffers.ts";
+import { type ArrowPlace, PIECE_BYTES, turn } from "./arrow-bytes.ts";
 import { type ColumnBatch, type LeafType, type NestedColumn, plainDtype } from "./arrow-column.ts";
 import { nullsOf, type Runs } from "./arrow-lists.ts";
 import type { Int64Policy } from "./int64.ts";
@@ -30,8 +30,8 @@ export class ArrowLeaves {
   readonly length: number;
   /** Where all leaves lie, if they lie in the file as they are read. */
   readonly segments: readonly FileSegment[] | undefined;
-  readonly #file: ArrowBytes;
-  readonly #buffers: ArrowBuffers;
+  readonly #file: ArrowPlace;
+  readonly #buffers: Buffers;
   readonly #column: NestedColumn;
   readonly #batches: readonly ColumnBatch[];
   readonly #int64: Int64Policy;
@@ -42,8 +42,8 @@ export class ArrowLeaves {
   readonly #first: Float64Array;
 
   constructor(
-    file: ArrowBytes,
-    buffers: ArrowBuffers,
+    file: ArrowPlace,
+    buffers: Buffers,
     column: NestedColumn,
     batches: readonly ColumnBatch[],
     kept: readonly Runs[],
@@ -70,12 +70,12 @@ export class ArrowLeaves {
         piece++;
       }
     this.length = this.#first[pieces]!;
-    const isPlain = !hasNulls && plainDtype(column.leaf) !== undefined && pieces <= SEGMENTS_MAX;
+    const isPlain = file.fd !== undefined && !hasNulls && plainDtype(column.leaf) !== undefined && pieces <= SEGMENTS_MAX;
     this.segments = isPlain && batches.every(({ leaf }) => leaf.values.compression === undefined) ? this.#segments() : undefined;
   }
 
   #segments(): FileSegment[] {
-    const { fd } = this.#file;
+    const fd = this.#file.fd!;
     const width = (this.#column.leaf as { readonly bits: number }).bits / 8;
     return Array.from(this.#batch, (batch, i) => ({
       fd,

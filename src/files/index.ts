@@ -2,8 +2,10 @@
 export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
+export { type TableTensor, type TensorOptions, tensor } from "./memory-tensor.ts";
 export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
+export { type Records, type RecordsOptions, records } from "./records.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
 export type { SpecStream, SpecTimeUnit, SpecWindow } from "./spec-stream.ts";
