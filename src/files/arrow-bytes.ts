@@ -2,7 +2,7 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { NotTable } from "../arrow/flatbuffer.ts";
-import { FourfoldError } from "../errors.ts";
+import { FourfoldError, throwIfAborted } from "../errors.ts";
 
 /** Bytes read between two turns of the event loop: about a millisecond from the page cache. */
 export const PIECE_BYTES: number = 1 << 22;
@@ -101,6 +101,21 @@ export class ArrowBytes implements ArrowPlace {
 
 function unreadable(path: string, what: string, cause: unknown): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} ${what}`, { cause, given: path, at: { file: path }, fix: "Check the path" });
+}
+
+/** Lets others have turns of the event loop while bytes are handled: one for each {@link PIECE_BYTES}. */
+export class Turns {
+  #since = 0;
+
+  /** @throws FourfoldError ERR_FOURFOLD_ABORTED */
+  async after(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    this.#since += bytes;
+    if (this.#since < PIECE_BYTES) return;
+    this.#since = 0;
+    await turn();
+    throwIfAborted(signal);
+  }
 }
 
 /** Lets others have a turn of the event loop. */

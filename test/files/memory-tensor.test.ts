@@ -7,7 +7,7 @@ import { random } from "../random.ts";
 import { bytesOf, expected, LEAVES, randomColumn, typeOf } from "./arrow-cases.ts";
 import { failure } from "./fixture.ts";
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 100);
+const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 60);
 
 test("every leaf and offset is what Arrow reads, in random nestings of both libraries", async () => {
   for (let seed = 0; seed < RUNS; seed++) {
