@@ -124,7 +124,7 @@ function kindOf(type: LibraryType): CellKind {
 }
 
 /** Which values of a chunk are null; undefined if none is. */
-export function nullTest({ nullCount, nullBitmap, validity, offset = 0 }: LibraryChunk): ((i: number) => boolean) | undefined {
+function nullTest({ nullCount, nullBitmap, validity, offset = 0 }: LibraryChunk): ((i: number) => boolean) | undefined {
   const bits = nullBitmap ?? validity;
   if (nullCount === 0 || bits === undefined || bits.length === 0) return undefined;
   return (i) => ((bits[(offset + i) >> 3]! >> ((offset + i) & 7)) & 1) === 0;

@@ -1,4 +1,4 @@
-/** Results of @duckdb/node-api that are in memory, or stream into it; told by what they have. */
+/** Results of @duckdb/node-api that are in memory, or stream into it; told by what they have. Their chunks are DuckDB's memory: all is copied. */
 import type { Numbers } from "../arrow/numbers.ts";
 import { FourfoldError } from "../errors.ts";
 import { typedArrayName } from "../reduce/arrays.ts";
@@ -58,7 +58,7 @@ async function chunksOf(result: Result): Promise<readonly DataChunk[]> {
 }
 
 function columnOf(name: string, type: string, chunks: readonly DataChunk[], index: number): CellColumn {
-  return { name, type: kindOf(type), pieces: chunks.map((chunk) => pieceOf(chunk.getColumnVector(index), chunk.rowCount)), copiedBytes: 0 };
+  return { name, type: kindOf(type), pieces: chunks.map((chunk) => pieceOf(chunk, index)), copiedBytes: 0, isBorrowed: true };
 }
 
 function kindOf(type: string): CellKind {
@@ -69,13 +69,16 @@ function kindOf(type: string): CellKind {
   return CELLS.test(type) ? { kind: "cells" } : { kind: "other", name: type };
 }
 
-function pieceOf(vector: Vector, length: number): CellPiece {
-  const { items, validity } = vector;
+function pieceOf(chunk: DataChunk, index: number): CellPiece {
+  const { items, validity } = chunk.getColumnVector(index);
+  const length = chunk.rowCount;
   const values = typedArrayName(items) === undefined ? undefined : (items!.subarray(0, length) as Numbers);
+  // DuckDB's own memory, which a chunk holds and its vectors do not: whoever can still ask for a value keeps the chunk.
+  const at = (i: number): unknown => chunk.getColumnVector(index).getItem(i);
+  if (validity === undefined) return { length, values, shift: 0, isNull: (i) => at(i) === null, at, codes: undefined };
+  const words = validity.data;
   // Eight bytes of BigInt for each test would take longer than the values.
-  const words = validity?.data;
   const bits = words ? new Uint8Array(words.buffer, words.byteOffset, words.byteLength) : undefined;
-  const isNull =
-    validity === undefined ? (i: number) => vector.getItem(i) === null : bits && ((i: number) => ((bits[i >> 3]! >> (i & 7)) & 1) === 0);
-  return { length, values, shift: 0, isNull, at: (i) => vector.getItem(i), codes: undefined };
+  const isNull = bits && ((i: number) => ((bits[i >> 3]! >> (i & 7)) & 1) === 0);
+  return { length, values, shift: 0, isNull, at, codes: undefined };
 }

@@ -36,6 +36,8 @@ export interface CellColumn {
   readonly pieces: readonly CellPiece[];
   /** Bytes that the adapter itself has copied. */
   readonly copiedBytes: number;
+  /** True if the values lie in memory that ends with the table: they are copied even where they could be used. */
+  readonly isBorrowed?: boolean;
 }
 
 /** A table in memory. */

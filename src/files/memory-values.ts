@@ -54,7 +54,8 @@ export async function numbersOf(column: CellColumn, role: string, int64: Int64Po
   const hasNulls = pieces.some(({ isNull }) => isNull !== undefined);
   const first = pieces[0]?.values;
   const own = type.kind === "number" && names.size === 1 ? dtypeOf(first) : undefined;
-  if (own !== undefined && !hasNulls && pieces.length === 1) return { data: first as TypedData, copiedBytes: column.copiedBytes };
+  if (own !== undefined && !hasNulls && pieces.length === 1 && !column.isBorrowed)
+    return { data: first as TypedData, copiedBytes: column.copiedBytes };
   const data = ofDtype(dtypeFor(type.kind, own, names, hasNulls), lengthOf(column));
   await eachRange(column, (piece, from, to, row) => copyNumbers(piece, from, to, data, row, type.kind, { column: name, role, int64 }));
   return { data, copiedBytes: column.copiedBytes + data.byteLength };
@@ -126,7 +127,8 @@ export async function keysOf(column: CellColumn, role: string): Promise<Copied<K
   const [only] = pieces;
   const isPlain = pieces.length === 1 && only!.isNull === undefined && type.kind === "number";
   // Numbers that are keys as they are.
-  if (isPlain && typeof (only!.values![0] ?? 0) === "number") return { data: only!.values as KeyColumn, copiedBytes: column.copiedBytes };
+  if (isPlain && typeof (only!.values![0] ?? 0) === "number" && !column.isBorrowed)
+    return { data: only!.values as KeyColumn, copiedBytes: column.copiedBytes };
   const keys = new Array<Key>(lengthOf(column));
   let decoded: CellPiece | undefined;
   let byCode = new Map<number | bigint, Key>();

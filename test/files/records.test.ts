@@ -77,11 +77,9 @@ describe("nothing is copied where a column lies as it is reduced", () => {
     expect([copiedBytes, list(values), list(keys["k"]!)]).toEqual([0, [1, 2, 3], [7, 8, 7]]);
   });
 
-  test("in an object of columns, and in a result of DuckDB of one chunk", async () => {
+  test("in an object of columns", async () => {
     const { values, keys, copiedBytes } = await records({ v: value, k: key }, v);
     expect([values === value, keys["k"] === key, copiedBytes]).toEqual([true, true, 0]);
-    const result = await connection.run("select v::double as v, v::integer as k from range(1000) t(v)");
-    expect((await records(result, v)).copiedBytes).toBe(0);
   });
 });
 
@@ -94,6 +92,9 @@ describe("what is not so is copied once", () => {
     expect(values).toEqual(Float32Array.of(0, 1, 10, 11));
     expect(list(keys["k"]!)).toEqual([1, 1, 2, 2]);
     expect(copiedBytes).toBe(16 + 32);
+    // Even one chunk of DuckDB's, whose memory is gone with the result.
+    const one = await records(await connection.run("select v::double as v, v::integer as k from range(1000) t(v)"), v);
+    expect([one.values.length, one.copiedBytes]).toEqual([1000, 16_000]);
     const result = await connection.run("select v::double as v, v::integer % 7 as k from range(5000) t(v)");
     const joined = await records(result, v);
     expect(joined.values).toEqual(Float64Array.from({ length: 5000 }, (_, i) => i));
