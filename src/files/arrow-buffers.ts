@@ -4,8 +4,14 @@ import type { ArrowBytes } from "./arrow-bytes.ts";
 import { decompress } from "./arrow-codec.ts";
 import type { StoredBuffer } from "./arrow-column.ts";
 
+/** What holds buffers: a file, or memory. */
+export interface Buffers {
+  /** Bytes `from` to `from + length` of a buffer of batch `batch`, in memory of their own that starts aligned. */
+  read(buffer: StoredBuffer, batch: number, from: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
 /** Reads ranges of buffers; decompressed ones are kept until those of another batch are asked for. */
-export class ArrowBuffers {
+export class ArrowBuffers implements Buffers {
   readonly #file: ArrowBytes;
   #batch = -1;
   #kept = new Map<StoredBuffer, Promise<Uint8Array>>();
@@ -14,7 +20,6 @@ export class ArrowBuffers {
     this.#file = file;
   }
 
-  /** Bytes `from` to `from + length` of a buffer of batch `batch`, in memory of their own that starts aligned. */
   async read(buffer: StoredBuffer, batch: number, from: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const into = new Uint8Array(length);
     if (buffer.compression === undefined) this.#file.readInto(into, buffer.at + from);

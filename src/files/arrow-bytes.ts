@@ -2,13 +2,23 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { NotTable } from "../arrow/flatbuffer.ts";
-import { FourfoldError } from "../errors.ts";
+import { FourfoldError, throwIfAborted } from "../errors.ts";
 
 /** Bytes read between two turns of the event loop: about a millisecond from the page cache. */
 export const PIECE_BYTES: number = 1 << 22;
 
+/** Where buffers come from, for messages and for reading them where they lie. */
+export interface ArrowPlace {
+  /** What messages call it. */
+  readonly path: string;
+  /** Undefined for what is no file. */
+  readonly fd: number | undefined;
+  readInto(into: Uint8Array, at: number): void;
+  damaged(byte: number, what: string, cause?: unknown): FourfoldError;
+}
+
 /** An open file. */
-export class ArrowBytes {
+export class ArrowBytes implements ArrowPlace {
   readonly path: string;
   readonly size: number;
   readonly #handle: FileHandle;
@@ -91,6 +101,21 @@ export class ArrowBytes {
 
 function unreadable(path: string, what: string, cause: unknown): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} ${what}`, { cause, given: path, at: { file: path }, fix: "Check the path" });
+}
+
+/** Lets others have turns of the event loop while bytes are handled: one for each {@link PIECE_BYTES}. */
+export class Turns {
+  #since = 0;
+
+  /** @throws FourfoldError ERR_FOURFOLD_ABORTED */
+  async after(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    this.#since += bytes;
+    if (this.#since < PIECE_BYTES) return;
+    this.#since = 0;
+    await turn();
+    throwIfAborted(signal);
+  }
 }
 
 /** Lets others have a turn of the event loop. */

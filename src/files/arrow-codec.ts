@@ -72,7 +72,7 @@ const BLOCK_BYTES_MAX = 1 << 22;
  * The most bytes that a frame of LZ4 can hold, by its blocks (github.com/lz4/lz4, doc/lz4_Frame_format.md): the package has no limit of its
  * own. All blocks but the last are full, as writers make them, so that this is less than one block too many.
  */
-export function frameBytesMax(bytes: Uint8Array): number {
+function frameBytesMax(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 7 || view.getUint32(0, true) !== LZ4_MAGIC) throw new Error("no frame of LZ4");
   const flags = bytes[4]!;

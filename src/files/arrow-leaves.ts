@@ -2,8 +2,8 @@
 import { arrayOf, half } from "../arrow/numbers.ts";
 import { FourfoldError, throwIfAborted } from "../errors.ts";
 import type { FileSegment, TypedData } from "../types.ts";
-import type { ArrowBuffers } from "./arrow-buffers.ts";
-import { type ArrowBytes, PIECE_BYTES, turn } from "./arrow-bytes.ts";
+import type { Buffers } from "./arrow-buffers.ts";
+import { type ArrowPlace, PIECE_BYTES, Turns } from "./arrow-bytes.ts";
 import { type ColumnBatch, type LeafType, type NestedColumn, plainDtype } from "./arrow-column.ts";
 import { nullsOf, type Runs } from "./arrow-lists.ts";
 import type { Int64Policy } from "./int64.ts";
@@ -30,8 +30,8 @@ export class ArrowLeaves {
   readonly length: number;
   /** Where all leaves lie, if they lie in the file as they are read. */
   readonly segments: readonly FileSegment[] | undefined;
-  readonly #file: ArrowBytes;
-  readonly #buffers: ArrowBuffers;
+  readonly #file: ArrowPlace;
+  readonly #buffers: Buffers;
   readonly #column: NestedColumn;
   readonly #batches: readonly ColumnBatch[];
   readonly #int64: Int64Policy;
@@ -42,8 +42,8 @@ export class ArrowLeaves {
   readonly #first: Float64Array;
 
   constructor(
-    file: ArrowBytes,
-    buffers: ArrowBuffers,
+    file: ArrowPlace,
+    buffers: Buffers,
     column: NestedColumn,
     batches: readonly ColumnBatch[],
     kept: readonly Runs[],
@@ -70,12 +70,12 @@ export class ArrowLeaves {
         piece++;
       }
     this.length = this.#first[pieces]!;
-    const isPlain = !hasNulls && plainDtype(column.leaf) !== undefined && pieces <= SEGMENTS_MAX;
+    const isPlain = file.fd !== undefined && !hasNulls && plainDtype(column.leaf) !== undefined && pieces <= SEGMENTS_MAX;
     this.segments = isPlain && batches.every(({ leaf }) => leaf.values.compression === undefined) ? this.#segments() : undefined;
   }
 
   #segments(): FileSegment[] {
-    const { fd } = this.#file;
+    const fd = this.#file.fd!;
     const width = (this.#column.leaf as { readonly bits: number }).bits / 8;
     return Array.from(this.#batch, (batch, i) => ({
       fd,
@@ -87,28 +87,35 @@ export class ArrowLeaves {
   /** Fills `target` with the leaves from `first` on, which are there. */
   async read(target: TypedData, first: number, signal: AbortSignal | undefined): Promise<void> {
     throwIfAborted(signal);
+    const turns = new Turns();
     let done = 0;
     for (let i = pieceOf(this.#first, first); done < target.length; i++) {
       const inside = first + done - this.#first[i]!;
       const items = Math.min(this.#first[i + 1]! - first - done, target.length - done);
       const piece = { batch: this.#batch[i]!, start: this.#start[i]! + inside, first: first + done, items };
-      await (this.segments ? this.#copy(piece, target, done, signal) : this.#decode(piece, target, done, signal));
+      await (this.segments ? this.#copy(piece, target, done, turns, signal) : this.#decode(piece, target, done, turns, signal));
       done += items;
     }
   }
 
-  async #copy({ batch, start, items }: Piece, target: TypedData, at: number, signal: AbortSignal | undefined): Promise<void> {
+  async #copy({ batch, start, items }: Piece, target: TypedData, at: number, turns: Turns, signal: AbortSignal | undefined): Promise<void> {
     const width = target.BYTES_PER_ELEMENT;
     const from = this.#batches[batch]!.leaf.values.at + start * width;
     const bytes = new Uint8Array(target.buffer, target.byteOffset + at * width, items * width);
     for (let done = 0; done < bytes.length; done += PIECE_BYTES) {
-      this.#file.readInto(bytes.subarray(done, done + PIECE_BYTES), from + done);
-      await turn();
-      throwIfAborted(signal);
+      const piece = bytes.subarray(done, done + PIECE_BYTES);
+      this.#file.readInto(piece, from + done);
+      await turns.after(piece.length, signal);
     }
   }
 
-  async #decode({ batch, start, first, items }: Piece, target: TypedData, at: number, signal: AbortSignal | undefined): Promise<void> {
+  async #decode(
+    { batch, start, first, items }: Piece,
+    target: TypedData,
+    at: number,
+    turns: Turns,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { leaf } = this.#column;
     const { values } = this.#batches[batch]!.leaf;
     for (let done = 0; done < items; done += LEAVES_PER_ROUND) {
@@ -124,8 +131,7 @@ export class ArrowLeaves {
         this.#convert(leaf, buffer, nulls, target.subarray(at + done, at + done + n), first + done);
       }
       if (nulls) for (let i = 0; i < n; i++) if (nulls[i]) target[at + done + i] = Number.NaN;
-      await turn();
-      throwIfAborted(signal);
+      await turns.after(n * target.BYTES_PER_ELEMENT, signal);
     }
   }
 

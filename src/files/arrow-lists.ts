@@ -4,8 +4,8 @@
  */
 import { FourfoldError, show, throwIfAborted } from "../errors.ts";
 import { grown } from "../reduce/arrays.ts";
-import type { ArrowBuffers } from "./arrow-buffers.ts";
-import { type ArrowBytes, turn } from "./arrow-bytes.ts";
+import type { Buffers } from "./arrow-buffers.ts";
+import { type ArrowPlace, turn } from "./arrow-bytes.ts";
 import type { ColumnBatch, NestedColumn, Nesting, StoredBuffer } from "./arrow-column.ts";
 
 /** Lists read at one go, and rounds between two turns of the event loop. */
@@ -78,8 +78,8 @@ export interface Lists {
 
 /** Reads the lists of all batches. @throws FourfoldError ERR_FOURFOLD_FORMAT, ERR_FOURFOLD_OFFSETS, ERR_FOURFOLD_MEMORY */
 export async function readLists(
-  file: ArrowBytes,
-  buffers: ArrowBuffers,
+  file: ArrowPlace,
+  buffers: Buffers,
   column: NestedColumn,
   batches: readonly ColumnBatch[],
   memoryBytesMax: number,
@@ -92,15 +92,15 @@ export async function readLists(
 }
 
 class ListReader {
-  readonly #file: ArrowBytes;
-  readonly #buffers: ArrowBuffers;
+  readonly #file: ArrowPlace;
+  readonly #buffers: Buffers;
   readonly #column: NestedColumn;
   readonly #memoryBytesMax: number;
   readonly #signal: AbortSignal | undefined;
   readonly offsets: readonly LevelOffsets[];
   #rounds = 0;
 
-  constructor(file: ArrowBytes, buffers: ArrowBuffers, column: NestedColumn, memoryBytesMax: number, signal: AbortSignal | undefined) {
+  constructor(file: ArrowPlace, buffers: Buffers, column: NestedColumn, memoryBytesMax: number, signal: AbortSignal | undefined) {
     this.#file = file;
     this.#buffers = buffers;
     this.#column = column;

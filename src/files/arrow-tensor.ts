@@ -7,10 +7,9 @@ import type { TensorSource, TypedData } from "../types.ts";
 import { ArrowBuffers } from "./arrow-buffers.ts";
 import { ArrowBytes } from "./arrow-bytes.ts";
 import { checkCodec } from "./arrow-codec.ts";
-import { type ColumnBatch, columnBatch, columnOf, dtypeOfLeaf, type NestedColumn, type StoredBuffer } from "./arrow-column.ts";
-import { ArrowLeaves, type PlaceOf } from "./arrow-leaves.ts";
-import { type Lists, Runs, readLists } from "./arrow-lists.ts";
+import { type ColumnBatch, columnBatch, columnOf, type NestedColumn, type StoredBuffer } from "./arrow-column.ts";
 import { readMessages } from "./arrow-messages.ts";
+import { readNested } from "./arrow-nested.ts";
 import { type Int64Policy, int64PolicyOf } from "./int64.ts";
 
 /** How an Arrow file is opened. */
@@ -54,8 +53,7 @@ export async function openArrowTensor(path: string, options: ArrowTensorOptions 
   try {
     const { column, batches } = await readBatches(file, wanted, int64, signal);
     for (const batch of batches) checkBatchMemory(file, batch, memoryBytesMax);
-    const buffers = new ArrowBuffers(file);
-    return await tensorOf(file, buffers, column, batches, int64, memoryBytesMax, signal);
+    return await tensorOf(file, column, batches, int64, memoryBytesMax, signal);
   } catch (error) {
     await file.close();
     throw error;
@@ -110,33 +108,22 @@ function checkBatchMemory(file: ArrowBytes, batch: ColumnBatch, memoryBytesMax: 
 
 async function tensorOf(
   file: ArrowBytes,
-  buffers: ArrowBuffers,
   column: NestedColumn,
   batches: readonly ColumnBatch[],
   int64: Int64Policy,
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<TensorSource> {
-  const sizes = column.levels.flatMap((level) => (level.kind === "fixedList" ? [level.size] : []));
-  const isDense = sizes.length === column.levels.length;
-  const inner = sizes.reduce((product, size) => product * size, 1);
-  const lists = isDense ? undefined : await readLists(file, buffers, column, batches, memoryBytesMax, signal);
-  const kept = lists?.leaves ?? batches.map(({ rows }) => wholeOf(rows * inner));
-  const placeOf: PlaceOf = lists
-    ? (leaf) => ({ row: rowOf(lists, leaf), index: leaf })
-    : (leaf) => ({ row: Math.floor(leaf / inner), index: leaf });
-  const hasNulls = batches.some((batch) => mayBeNull(column, batch));
-  const leaves = new ArrowLeaves(file, buffers, column, batches, kept, hasNulls, int64, placeOf);
+  const nested = await readNested(file, new ArrowBuffers(file), column, batches, int64, memoryBytesMax, signal);
+  const { leaves, dtype, shape, offsets } = nested;
   const { length, segments } = leaves;
-  const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
-  const dtype = dtypeOfLeaf(column.leaf, hasNulls);
   return {
     kind: "fourfold.tensor",
     name: file.path,
     dtype,
     length,
-    shape: isDense ? [rows, ...sizes] : undefined,
-    offsets: lists?.offsets,
+    shape,
+    offsets,
     segments,
     read: async (target, first, { signal } = {}) => {
       checkRange(file.path, target, first, dtype, length);
@@ -144,35 +131,6 @@ async function tensorOf(
     },
     close: () => file.close(),
   };
-}
-
-function wholeOf(leaves: number): Runs {
-  const runs = new Runs();
-  runs.add(0, leaves);
-  return runs;
-}
-
-/** The row in which a leaf lies. */
-function rowOf({ offsets }: Lists, leaf: number): number {
-  let node = leaf;
-  for (const level of offsets) {
-    // The last node that starts at `node` or before; empty ones before it start there, too.
-    let low = 0;
-    let high = level.length - 1;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (level[middle]! <= node) low = middle;
-      else high = middle;
-    }
-    node = low;
-  }
-  return node;
-}
-
-/** True if a leaf of the batch may be null: itself, or with a list of one size that lies inside all other lists. */
-function mayBeNull({ levels }: NestedColumn, batch: ColumnBatch): boolean {
-  const innermost = levels.findLastIndex(({ kind }) => kind === "list");
-  return batch.leaf.validity !== undefined || batch.levels.slice(innermost + 1).some(({ validity }) => validity !== undefined);
 }
 
 function checkRange(path: string, target: TypedData, first: number, dtype: string, length: number): void {

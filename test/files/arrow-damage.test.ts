@@ -7,7 +7,7 @@ import { type Random, random } from "../random.ts";
 import { bytesOf, LEAVES, randomColumn } from "./arrow-cases.ts";
 import { Folder } from "./fixture.ts";
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 400);
+const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 300);
 const folder = new Folder();
 afterAll(() => folder.remove());
 

@@ -25,7 +25,7 @@ import { type Random, random } from "../random.ts";
 import { bytesOf, expected, type Format, HAS_ZSTD, LEAVES, randomColumn, typeOf } from "./arrow-cases.ts";
 import { Folder, failure } from "./fixture.ts";
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 300);
+const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 120);
 const FORMATS: readonly Format[] = ["file", "stream"];
 const folder = new Folder();
 afterAll(() => folder.remove());
