@@ -5,6 +5,7 @@ import { type NpyFile, openNpy, readNpy } from "../files/index.ts";
 import type { Chain, Engine, Plan, PlanOptions, Progress, Reduction, Tensor, WeightsInput } from "../index.ts";
 import { chain } from "../reduce/chain.ts";
 import { count, max, mean, min, sum, variance, weightedMean, weightedSum } from "../reduce/reductions.ts";
+import { indexNames } from "../reduce/result-levels.ts";
 import { usageError } from "./args.ts";
 import type { AnswerLevel, Question, Subject } from "./question.ts";
 
@@ -92,16 +93,6 @@ async function readWeights(path: string, signal: AbortSignal): Promise<WeightsIn
 
 /** A node's path is the index of its frame, then its index in each level around it, outermost first. */
 function columnsOf({ levels }: Chain, axes: number): AnswerLevel[] {
-  const frames = Math.max(0, axes - levels.length);
-  const frameNames = frames === 1 ? ["frame"] : Array.from({ length: frames }, (_, i) => `frame${i}`);
-  return levels.map(({ name }, i) => ({
-    name,
-    columns: [
-      ...frameNames,
-      ...levels
-        .slice(i, -1)
-        .map((level) => level.name)
-        .reverse(),
-    ],
-  }));
+  const names = levels.map(({ name }) => name);
+  return names.map((name, i) => ({ name, columns: indexNames(names, i, Math.max(0, axes - names.length)) }));
 }

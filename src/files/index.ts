@@ -2,6 +2,18 @@
 export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
+export { type OutputFile, outputFile } from "./outputs/output-file.ts";
+export type { Pieces } from "./outputs/pieces.ts";
+export type { WritableResult } from "./outputs/result-table.ts";
+export {
+  type PiecesOptions,
+  RESULT_FORMATS,
+  type ResultFormat,
+  resultFormat,
+  resultPieces,
+  type WriteResultOptions,
+  writeResult,
+} from "./outputs/write-result.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
