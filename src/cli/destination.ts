@@ -24,7 +24,11 @@ export async function openDestination(out: string | undefined): Promise<Destinat
   if (out === undefined || out === "-")
     return { colour: isTerminal(out) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb", write: toStdout };
   const file = await outputFile(out);
-  return { colour: false, write: (pieces, signal) => file.write(pieces, signal) };
+  const write = async (pieces: Pieces, signal: AbortSignal): Promise<void> => {
+    process.once("exit", file.discard); // a second Ctrl-C ends the process at once
+    await file.write(pieces, signal).finally(() => process.off("exit", file.discard));
+  };
+  return { colour: false, write };
 }
 
 async function toStdout(pieces: Pieces, signal: AbortSignal): Promise<void> {

@@ -5,8 +5,8 @@
 import { bytesOf, countBits, packBits } from "./bits.ts";
 import { type FlatField, FlatWriter } from "./flatbuffer.ts";
 import type { ColumnKind } from "./key-kinds.ts";
-import type { Batch, ColumnCells, ResultTable, TableColumn } from "./result-table.ts";
-import { utf8 } from "./utf8.ts";
+import { type Batch, type ColumnCells, NOTHING, type ResultTable, type TableColumn } from "./result-table.ts";
+import { TextBytes } from "./utf8.ts";
 
 const MAGIC: Uint8Array = Buffer.from("ARROW1");
 
@@ -51,6 +51,10 @@ export function* arrow(table: ResultTable): Generator<Uint8Array> {
   let offset = padded(MAGIC).length + head.length;
   const blocks: Block[] = [];
   for (const batch of table.batches(columns, kinds)) {
+    if (batch === undefined) {
+      yield NOTHING;
+      continue;
+    }
     const buffers = batch.cells.flatMap(buffersOf);
     const bodyBytes = buffers.reduce((total, { length }) => total + up8(length), 0);
     const message = messageOf(HEADER.recordBatch, (flat) => recordBatchOf(flat, batch, buffers), bodyBytes);
@@ -133,10 +137,14 @@ function buffersOf(cells: ColumnCells): Uint8Array[] {
   const valid = cells.valid === undefined ? new Uint8Array(0) : packBits(cells.valid);
   if (cells.kind === "bool") return [valid, packBits(cells.values)];
   if (cells.kind !== "text") return [valid, bytesOf(cells.values)];
-  const texts = cells.values.map(utf8);
-  const offsets = new Int32Array(texts.length + 1);
-  for (const [i, text] of texts.entries()) offsets[i + 1] = offsets[i]! + text.length;
-  return [valid, bytesOf(offsets), Buffer.concat(texts)];
+  const { values } = cells;
+  const texts = new TextBytes();
+  const offsets = new Int32Array(values.length + 1);
+  for (let i = 0; i < values.length; i++) {
+    texts.add(values[i]!);
+    offsets[i + 1] = texts.length;
+  }
+  return [valid, bytesOf(offsets), texts.end()];
 }
 
 const up8 = (bytes: number): number => Math.ceil(bytes / 8) * 8;

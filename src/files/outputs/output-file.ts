@@ -18,6 +18,8 @@ export interface OutputFile {
    * @throws FourfoldError ERR_FOURFOLD_OUTPUT, ERR_FOURFOLD_ABORTED
    */
   write(pieces: Pieces, signal?: AbortSignal): Promise<void>;
+  /** Removes at once what a write that is under way has made: for a listener to the process's `exit`. */
+  discard(): void;
 }
 
 interface Target {
@@ -29,6 +31,8 @@ interface Target {
   readonly mode: number | undefined;
   /** A device or a pipe: it cannot be replaced, only written to. */
   readonly special: boolean;
+  /** The temporary files of writes that are under way. */
+  readonly unfinished: Set<string>;
 }
 
 /**
@@ -37,7 +41,12 @@ interface Target {
  */
 export async function outputFile(name: string): Promise<OutputFile> {
   const target = await targetOf(name);
-  return { write: (pieces, signal) => (target.special ? straightTo(target, pieces, signal) : wholeTo(target, pieces, signal)) };
+  return {
+    write: (pieces, signal) => (target.special ? straightTo(target, pieces, signal) : wholeTo(target, pieces, signal)),
+    discard: () => {
+      for (const path of target.unfinished) discard(path);
+    },
+  };
 }
 
 async function targetOf(name: string): Promise<Target> {
@@ -53,23 +62,16 @@ async function targetOf(name: string): Promise<Target> {
       if (!folder.isDirectory()) throw unwritable(name, `${dirname(path)} is not a folder`, undefined, "Name a file in a folder");
       await access(dirname(path), constants.W_OK);
     }
-    return { name, path, mode: found?.isFile() ? found.mode & 0o7777 : undefined, special };
+    return { name, path, mode: found?.isFile() ? found.mode & 0o7777 : undefined, special, unfinished: new Set() };
   } catch (error) {
     throw refusal(name, error);
   }
 }
 
 /** A temporary file beside the target, flushed to the disk, then renamed over it. */
-async function wholeTo({ name, path, mode }: Target, pieces: Pieces, signal: AbortSignal | undefined): Promise<void> {
+async function wholeTo({ name, path, mode, unfinished }: Target, pieces: Pieces, signal: AbortSignal | undefined): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
-  const discard = (): void => {
-    try {
-      unlinkSync(temporary);
-    } catch {
-      // It was never made, or is renamed by now.
-    }
-  };
-  process.once("exit", discard); // a second Ctrl-C ends the process at once
+  unfinished.add(temporary);
   try {
     await removeLeft(path);
     const file = await open(temporary, "wx");
@@ -82,12 +84,20 @@ async function wholeTo({ name, path, mode }: Target, pieces: Pieces, signal: Abo
     }
     await rename(temporary, path);
   } catch (error) {
-    discard();
+    discard(temporary);
     throw refusal(name, error);
   } finally {
-    process.off("exit", discard);
+    unfinished.delete(temporary);
   }
   await flushFolder(dirname(path));
+}
+
+function discard(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was never made, or is renamed by now.
+  }
 }
 
 /** Removes what processes that were killed while they wrote the same file have left beside it. */

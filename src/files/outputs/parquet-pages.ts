@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { bytesOf, packBits } from "./bits.ts";
 import type { ColumnCells } from "./result-table.ts";
 import { Bytes, type ThriftStruct, thriftBytes } from "./thrift.ts";
-import { utf8 } from "./utf8.ts";
+import { TextBytes } from "./utf8.ts";
 
 /** Parquet's numbers for encodings. */
 export const ENCODING = { plain: 0, rle: 3, dictionary: 8 } as const;
@@ -72,12 +72,8 @@ function plain(cells: ColumnCells): Uint8Array {
 }
 
 function plainTexts(texts: readonly string[]): Uint8Array {
-  const bytes = new Bytes();
-  for (const text of texts) {
-    const encoded = utf8(text);
-    bytes.bytes(bytesOf(Int32Array.of(encoded.length)));
-    bytes.bytes(encoded);
-  }
+  const bytes = new TextBytes();
+  for (const text of texts) bytes.addWithLength(text);
   return bytes.end();
 }
 

@@ -5,7 +5,7 @@
 import { countBits } from "./bits.ts";
 import type { ColumnKind } from "./key-kinds.ts";
 import { type Chunk, chunkOf, ENCODING } from "./parquet-pages.ts";
-import type { Batch, ResultTable, TableColumn } from "./result-table.ts";
+import { type Batch, NOTHING, type ResultTable, type TableColumn } from "./result-table.ts";
 import { type ThriftStruct, type ThriftValue, thriftBytes } from "./thrift.ts";
 
 const MAGIC: Uint8Array = Buffer.from("PAR1");
@@ -26,8 +26,16 @@ export function* parquet(table: ResultTable): Generator<Uint8Array> {
   let rows = 0;
   const groups: ThriftValue[] = [];
   for (const batch of table.batches(columns, kinds)) {
-    const chunks = batch.cells.map((cells, i) => chunkOf(cells, columns[i]!.nullable));
-    for (const { pieces } of chunks) yield* pieces;
+    if (batch === undefined) {
+      yield NOTHING;
+      continue;
+    }
+    const chunks: Chunk[] = [];
+    for (const [i, cells] of batch.cells.entries()) {
+      const chunk = chunkOf(cells, columns[i]!.nullable);
+      yield* chunk.pieces;
+      chunks.push({ ...chunk, pieces: [] });
+    }
     groups.push({ struct: rowGroup(columns, batch, chunks, offset) });
     for (const { bytes } of chunks) offset += bytes;
     rows += batch.rows;

@@ -54,11 +54,11 @@ const BATCH_ROWS = 122_880;
 /** Characters of a batch's keys: long keys make shorter batches. */
 const BATCH_CHARS = 1 << 24;
 
-/** Nodes between two turns of the event loop while keys are looked through. */
-const SCAN_NODES = 1 << 16;
+/** Nodes between two turns of the event loop: some ten milliseconds. */
+const TURN_NODES = 1 << 14;
 
 /** Handed on while there is nothing to write yet, so that the event loop may turn. */
-const NOTHING: Uint8Array = new Uint8Array(0);
+export const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** See the head of this file. */
 export class ResultTable {
@@ -96,7 +96,7 @@ export class ResultTable {
     for (const { view } of this.levels)
       for (const { path } of view) {
         kinds.see(path);
-        if (++nodes % SCAN_NODES === 0) yield NOTHING;
+        if (++nodes % TURN_NODES === 0) yield NOTHING;
       }
     return kinds;
   }
@@ -135,15 +135,15 @@ export class ResultTable {
     });
   }
 
-  /** All rows, as columns. A batch does not go beyond its level. */
-  *batches(columns: readonly TableColumn[], kinds: KeyKinds): Generator<Batch> {
+  /** All rows, as columns. A batch does not go beyond its level. Undefined where it lets others have their turn. */
+  *batches(columns: readonly TableColumn[], kinds: KeyKinds): Generator<Batch | undefined> {
     for (const level of this.levels) {
       let batch: BatchWriter | undefined;
       let left = level.view.length;
       for (const node of level.view) {
         batch ??= new BatchWriter(columns, kinds, level, Math.min(BATCH_ROWS, left));
         batch.add(node.path, node.values, node.count, level.weighs ? node.weight : undefined);
-        left--;
+        if (--left % TURN_NODES === 0) yield undefined;
         if (!batch.full) continue;
         yield batch.end();
         batch = undefined;
