@@ -71,7 +71,7 @@ describe("a full disk", () => {
   function small(): string | undefined {
     const dir = fresh();
     if (process.platform !== "linux" || process.getuid?.() !== 0) return undefined;
-    return spawnSync("mount", ["-t", "tmpfs", "-o", "size=16k", "tmpfs", dir]).status === 0 ? dir : undefined;
+    return spawnSync("sh", ["-c", 'mount -t tmpfs -o size=16k tmpfs "$0"', dir]).status === 0 ? dir : undefined;
   }
 
   test.each<ResultFormat>(["parquet", "arrow", "csv", "ndjson", "json", "npz"])("leaves the old file and no other: %s", async (format) => {
@@ -89,7 +89,7 @@ describe("a full disk", () => {
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect([readdirSync(dir), readFileSync(path, "utf8")]).toEqual([[`nodes.${format}`], "old"]);
     } finally {
-      if (mounted !== undefined) spawnSync("umount", [mounted]);
+      if (mounted !== undefined) spawnSync("sh", ["-c", 'umount "$0"', mounted]);
     }
   });
 

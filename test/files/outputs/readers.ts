@@ -30,7 +30,7 @@ export interface Metadata {
 }
 
 /** A key as text: 2 and 2n are one key, "2" is another. */
-export function keyText(key: Key): string {
+function keyText(key: Key): string {
   if (typeof key !== "bigint") return typeof key === "string" ? JSON.stringify(key) : String(key);
   const near = Number(key);
   return Number.isFinite(near) && BigInt(near) === key ? String(near) : String(key);
