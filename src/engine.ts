@@ -34,7 +34,8 @@ import { CONTRACT_F64, errorBound } from "./reduce/bound.ts";
 import { type Chain, checkChain } from "./reduce/chain.ts";
 import { type Input, isDense, type Tensor } from "./reduce/input.ts";
 import { type Fitted, fit, resultShape } from "./reduce/resolve.ts";
-import { type Levels, outputsLast } from "./reduce/result.ts";
+import { outputsLast } from "./reduce/result.ts";
+import type { RunLevels } from "./reduce/result-levels.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { type Result, RunResult } from "./result.ts";
@@ -630,13 +631,15 @@ export class Engine {
   }
 
   /** What the views of a result read. Leaves are read where they lie, if the innermost level was to be kept. */
-  #levels({ fitted: { tree }, keys, order, given }: Problem, { levels }: RunOutput, { keep }: RunOptions): Levels {
+  #levels({ fitted, keys, order, given }: Problem, { levels }: RunOutput, { keep }: RunOptions): RunLevels {
     const wanted = keep !== undefined && given !== undefined && levels[0] !== undefined;
     const at = (position: number): number => {
       this.#wasm.heaps.leavesOf(given!); // which throws if the tensor was freed
       return given![order ? order[position]! : position]!;
     };
-    return { tree, values: levels, keys, leaves: wanted ? { at } : undefined, order };
+    // Where only the outermost level is kept, the weights of the others need not live as long as the result.
+    const weighing = keep === undefined ? fitted.levels.slice(-1) : fitted.levels;
+    return { tree: fitted.tree, values: levels, keys, leaves: wanted ? { at } : undefined, order, weighing };
   }
 
   #open(): void {

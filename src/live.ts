@@ -10,7 +10,7 @@ import { pathId } from "./reduce/key.ts";
 import { install, type LivePolicy, type Rebuilt, rebuild } from "./reduce/live-form.ts";
 import { LiveRecords } from "./reduce/live-records.ts";
 import type { LiveRows } from "./reduce/live-rows.ts";
-import type { LiveNumbers } from "./reduce/live-tree.ts";
+import type { LiveLevel, LiveNumbers } from "./reduce/live-tree.ts";
 import { freeze, LiveView, valuesOf } from "./reduce/live-view.ts";
 import { type LiveChange, LiveWatches, type Told } from "./reduce/live-watches.ts";
 import { nanLeaf } from "./reduce/nan.ts";
@@ -266,7 +266,8 @@ export class Live {
     checkNames("whatIf", options, ["keep"]);
     const kept = keptLevels(this.chain, options.keep);
     const { chain, first, rebuilt } = this.#reweigh(level, weights);
-    return this.#result(chain, [...this.#form.tree.numbers.slice(0, first + 1), ...rebuilt.numbers], kept);
+    const { levels, numbers } = this.#form.tree;
+    return this.#result(chain, [...levels.slice(0, first), ...rebuilt.levels], [...numbers.slice(0, first + 1), ...rebuilt.numbers], kept);
   }
 
   /**
@@ -275,7 +276,8 @@ export class Live {
    */
   snapshot(options: Pick<RunOptions, "keep"> = {}): LiveResult {
     checkNames("snapshot", options, ["keep"]);
-    return this.#result(this.chain, this.#form.tree.numbers, keptLevels(this.chain, options.keep));
+    const { levels, numbers } = this.#form.tree;
+    return this.#result(this.chain, levels, numbers, keptLevels(this.chain, options.keep));
   }
 
   /**
@@ -410,8 +412,8 @@ export class Live {
     }
   }
 
-  #result(chain: Chain, numbers: readonly LiveNumbers[], kept: readonly boolean[]): LiveResult {
-    const levels = { ...freeze(this.#form, numbers, kept), leaves: { at: noLeaves } };
+  #result(chain: Chain, weighing: readonly LiveLevel[], numbers: readonly LiveNumbers[], kept: readonly boolean[]): LiveResult {
+    const levels = { ...freeze(this.#form, weighing, numbers, kept), leaves: { at: noLeaves } };
     const values = this.#valuesOf(numbers);
     const shape = resultShape(this.#form.frames, outputsOf(chain));
     return {

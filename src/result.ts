@@ -1,6 +1,7 @@
 /** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
 import type { DeviceRun, Moved } from "./backends/backend.ts";
-import { type Levels, type LevelView, levelView, onlyValue } from "./reduce/result.ts";
+import { type LevelView, levelView, onlyValue } from "./reduce/result.ts";
+import { type ResultLevel, type RunLevels, resultLevels } from "./reduce/result-levels.ts";
 import { explain, type PlanData, type Ran } from "./schedule/plan.ts";
 import { CONTRACT_VERSION } from "./types.ts";
 
@@ -35,6 +36,8 @@ export interface Result {
   readonly records: number;
   /** The version of the numeric contract the values keep. */
   readonly contract: string;
+  /** What the kept levels are, innermost first. */
+  readonly levels: readonly ResultLevel[];
   /** The nodes of a kept level. @throws FourfoldError ERR_FOURFOLD_LEVEL */
   level(name: string): LevelView;
 }
@@ -74,12 +77,19 @@ export class RunResult implements Result {
   readonly errorBounds: Float64Array | undefined;
   readonly contract: string = CONTRACT_VERSION;
   readonly #planned: PlanData;
-  readonly #levels: Levels;
+  readonly #levels: RunLevels;
   readonly #ms: StepTimes;
   readonly #where: Where;
   #plan: (PlanData & Ran) | undefined;
 
-  constructor(planned: PlanData, levels: Levels, values: Float64Array, errorBounds: Float64Array | undefined, ms: StepTimes, where: Where) {
+  constructor(
+    planned: PlanData,
+    levels: RunLevels,
+    values: Float64Array,
+    errorBounds: Float64Array | undefined,
+    ms: StepTimes,
+    where: Where,
+  ) {
     this.values = values;
     this.errorBounds = errorBounds;
     this.#planned = planned;
@@ -121,6 +131,10 @@ export class RunResult implements Result {
       { name: "aggregate", ms: aggregate, counts: { nodes: outer } },
       { name: "output", ms: output, counts: { numbers: this.values.length } },
     ];
+  }
+
+  get levels(): readonly ResultLevel[] {
+    return resultLevels(this.#levels);
   }
 
   level(name: string): LevelView {

@@ -98,6 +98,17 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
       "@tensorflow/tfjs-core",
     ],
   },
+  "src/files/outputs/probe.ts": {
+    may: ["./a.ts", "../types.ts", "../../reduce/a.ts", "../../types.ts", "../../errors.ts", "node:fs/promises", "@duckdb/node-api"],
+    mayNot: [
+      "../../backends/a.ts",
+      "../../stream/a.ts",
+      "../../engine.ts",
+      "../../index.ts",
+      "node:worker_threads",
+      "@tensorflow/tfjs-core",
+    ],
+  },
   "src/cli/probe.ts": {
     may: [
       "./a.ts",

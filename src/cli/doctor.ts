@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { FourfoldError } from "../errors.ts";
 import { loadSpec } from "../files/index.ts";
 import { type Calibration, createEngine, type Measured } from "../index.ts";
+import { hexBits } from "../reduce/cells.ts";
 import { readArgs } from "./args.ts";
 import { EXIT } from "./failure.ts";
-import { bitsOf } from "./formats.ts";
 import { installed } from "./packages.ts";
 import { type Finding, fixOf, messageOf, tried, tryInChild } from "./trial.ts";
 import { missingForAdapter } from "./webgpu.ts";
@@ -81,14 +81,14 @@ async function kernels(): Promise<{ wasm: Finding; reference: Finding }> {
   const shape = [3, 5, 97, 257] as const;
   const fix = "Install fourfold again; if that does not help, report it with this output";
   try {
-    const expected = bitsOf((await tried(shape, { backend: "reference" })).value);
+    const expected = hexBits((await tried(shape, { backend: "reference" })).value);
     const reference: Finding = { present: true, note: "plain loops, the definition that the others are compared with" };
     try {
       for (const [where, options] of [
         ["on the calling thread", { workers: 0 }],
         ["on workers", {}],
       ] as const) {
-        const found = bitsOf((await tried(shape, { ...options, backend: "wasm" })).value);
+        const found = hexBits((await tried(shape, { ...options, backend: "wasm" })).value);
         if (found !== expected)
           return {
             wasm: { present: false, note: `a small chain ${where} gave the bits ${found}, the reference ${expected}`, fix },

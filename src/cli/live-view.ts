@@ -1,8 +1,8 @@
 /** A stream as people see it, while it runs and when it has ended: its newest result, its counts, the first nodes of a level. Pure: states to lines. */
 import type { StreamResult, StreamStats } from "../index.ts";
+import { hexBits } from "../reduce/cells.ts";
 import type { Node } from "../reduce/result.ts";
 import { harmless } from "./failure.ts";
-import { bitsOf } from "./formats.ts";
 import { digits, grouped, plural, rows } from "./table.ts";
 
 /** What is shown. */
@@ -74,7 +74,7 @@ function answerLines({ result, axis }: LiveState): string[] {
   const { values, pane } = result;
   const answer =
     values.length === 1
-      ? [line("answer", digits(values[0]!)), line("bits", bitsOf(values[0]!))]
+      ? [line("answer", digits(values[0]!)), line("bits", hexBits(values[0]!))]
       : [line("answer", counted(values.length, "value"))];
   return pane === undefined ? answer : [...answer, line("window", windowText(pane, axis))];
 }

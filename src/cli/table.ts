@@ -1,7 +1,7 @@
 /** An answer for people: the value with all of its digits, the ends of each kept level, and what ran. */
+import { hexBits } from "../reduce/cells.ts";
 import type { Node } from "../reduce/result.ts";
 import { harmless } from "./failure.ts";
-import { bitsOf } from "./formats.ts";
 import type { Answer } from "./question.ts";
 
 /** Nodes shown at each end of a level. */
@@ -35,11 +35,11 @@ export function* table(answer: Answer, { best, colour }: TableOptions): Generato
 function* valueLines(values: Float64Array, shape: readonly number[], bold: (text: string) => string): Generator<string> {
   if (values.length === 1) {
     yield line("answer", bold(digits(values[0]!)));
-    yield line("bits", bitsOf(values[0]!));
+    yield line("bits", hexBits(values[0]!));
     return;
   }
   yield line("answer", `${counted(values.length, "value")}, shape [${shape.join(", ")}]`);
-  for (const value of values.subarray(0, VALUES_MAX)) yield line("", `${digits(value).padEnd(24)}  ${bitsOf(value)}`);
+  for (const value of values.subarray(0, VALUES_MAX)) yield line("", `${digits(value).padEnd(24)}  ${hexBits(value)}`);
   if (values.length > VALUES_MAX) yield line("", `… and ${grouped(values.length - VALUES_MAX)} more: --format csv gives all`);
 }
 

@@ -5,6 +5,7 @@ import { openTensor as openSource, readNpy } from "../files/index.ts";
 import type { Chain, Engine, Plan, PlanData, Progress, Reduction, RunOptions, TensorSource, TypedData, WeightsInput } from "../index.ts";
 import { chain } from "../reduce/chain.ts";
 import { count, max, mean, min, sum, variance, weightedMean, weightedSum } from "../reduce/reductions.ts";
+import { indexNames } from "../reduce/result-levels.ts";
 import { usageError } from "./args.ts";
 import type { AnswerLevel, Question, Subject } from "./question.ts";
 
@@ -125,16 +126,6 @@ async function readWeights(path: string, signal: AbortSignal): Promise<WeightsIn
 
 /** A node's path is the index of its frame, then its index in each level around it, outermost first. */
 function columnsOf({ levels }: Chain, axes: number): AnswerLevel[] {
-  const frames = Math.max(0, axes - levels.length);
-  const frameNames = frames === 1 ? ["frame"] : Array.from({ length: frames }, (_, i) => `frame${i}`);
-  return levels.map(({ name }, i) => ({
-    name,
-    columns: [
-      ...frameNames,
-      ...levels
-        .slice(i, -1)
-        .map((level) => level.name)
-        .reverse(),
-    ],
-  }));
+  const names = levels.map(({ name }) => name);
+  return names.map((name, i) => ({ name, columns: indexNames(names, i, Math.max(0, axes - names.length)) }));
 }

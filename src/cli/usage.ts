@@ -32,7 +32,7 @@ Options:
 
 Examples:
   fourfold run flights.json
-  fourfold run flights.json --keep all --format csv --out nodes.csv
+  fourfold run flights.json --keep all --out nodes.parquet
   fourfold run --weights a.npy,b.npy x.npy
   fourfold stream readings.json < readings.ndjson
 
@@ -48,7 +48,8 @@ const HELP: Readonly<Record<Command, string>> = {
 Rolls up the table that a spec names, or a tensor at rest, which may be larger than memory.
 
 Output:
-  --format FORMAT       table (for people, the default), json, csv or ndjson
+  --format FORMAT       table (for people), parquet, arrow, csv, ndjson, json, npy (the values of one level) or npz;
+                        without it the ending of --out says which, and otherwise it is the table
   --keep LEVELS         also give the nodes of these levels: all, or names with commas between
   --out FILE            write there instead of to stdout, all of it or nothing
   --best END            table: which end is best, lowest or highest; without it neither is
@@ -74,7 +75,7 @@ Tensors (NPY, NPZ, Arrow, Zarr or raw, of the shape [...frames, …, B, A]; the 
 Examples:
   fourfold run flights.json --best lowest
   fourfold run flights.json --keep state,airport --format ndjson | head
-  fourfold run flights.json --keep all --format csv --out nodes.csv
+  fourfold run flights.json --keep all --out nodes.parquet
   fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
   fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
   fourfold run --reduce sum,mean --shape 1000,64 --dtype f32 readings.bin

@@ -8,6 +8,18 @@ export { type TableTensor, type TableTensorOptions, tensor } from "./memory-tens
 export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";
 export type { NpyHeader } from "./npy-header.ts";
 export { type NpzOptions, openNpz } from "./npz.ts";
+export { type OutputFile, outputFile } from "./outputs/output-file.ts";
+export type { Pieces } from "./outputs/pieces.ts";
+export type { WritableResult } from "./outputs/result-table.ts";
+export {
+  type PiecesOptions,
+  RESULT_FORMATS,
+  type ResultFormat,
+  resultFormat,
+  resultPieces,
+  type WriteResultOptions,
+  writeResult,
+} from "./outputs/write-result.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
 export { openRaw, type RawOptions } from "./raw.ts";
 export { type Records, type RecordsOptions, records } from "./records.ts";

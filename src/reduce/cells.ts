@@ -37,13 +37,29 @@ export function keyCell(key: Key): string {
   return typeof key === "number" ? numberCell(key) : String(key);
 }
 
-/** A text cell, quoted where RFC 4180 wants it; an apostrophe keeps a spreadsheet from running it as a formula. */
+/**
+ * A text cell, quoted where RFC 4180 wants it; an apostrophe keeps a spreadsheet from running it as a formula. Text that looks as if it had
+ * been given one gets one more, so that a reader who takes one away has the text again.
+ */
 export function textCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return safe === "" || /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Names of key columns beside columns that are always there: one with the name of such a column says that it is a key. */
+/** Names of key columns beside columns that are always there: one with the name of such a column, or of another key's, says that it is a key. */
 export function keyNames(keys: readonly string[], taken: readonly string[]): string[] {
-  return keys.map((name) => (taken.includes(name) ? `key ${name}` : name));
+  const used = new Set(taken);
+  return keys.map((key) => {
+    let name = key;
+    while (used.has(name)) name = `key ${name}`;
+    used.add(name);
+    return name;
+  });
+}
+
+/** The big-endian bytes of a float64 in hexadecimal. */
+export function hexBits(value: number): string {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setFloat64(0, value);
+  return bytes.getBigUint64(0).toString(16).padStart(16, "0");
 }

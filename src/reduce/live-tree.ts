@@ -331,6 +331,11 @@ function weightOf(weights: LiveWeights, child: number, r: number, records: numbe
   }
 }
 
+/** What a child weighs in its node, for output 0; undefined where children have no weights. `records` are those below it. */
+export function childWeight(weights: LiveWeights, child: number, records: number): number | undefined {
+  return weights.form === "one" ? undefined : weightOf(weights, child, 0, records);
+}
+
 /** The weight of a leaf, where leaves have weights of their own. */
 function leafWeight({ form, values }: LiveWeights, leaf: number): number {
   return form === "own" ? values[leaf]! : 1;

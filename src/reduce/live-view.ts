@@ -2,7 +2,8 @@
 import { FourfoldError, show } from "../errors.ts";
 import type { Key } from "./key.ts";
 import type { LiveForm } from "./live-form.ts";
-import type { LiveNumbers } from "./live-tree.ts";
+import { childWeight, type LiveLevel, type LiveNumbers } from "./live-tree.ts";
+import type { FittedWeights } from "./resolve.ts";
 import type { Levels, LevelValues, LevelView, Node } from "./result.ts";
 
 /** Values of a tier in order, output after output, and the records below for output 0. */
@@ -18,14 +19,28 @@ export function valuesOf(order: ArrayLike<number>, { planes, values, records }: 
   return { values: ordered, outputs: planes, records: below };
 }
 
-/** All that views of a result read, copied. `numbers` are those of each tier. */
-export function freeze(form: LiveForm, numbers: readonly LiveNumbers[], kept: readonly boolean[]): Omit<Levels, "leaves"> {
+/** All that views of a result read, copied. `numbers` are those of each tier, and `levels` say what its nodes weigh. */
+export function freeze(
+  form: LiveForm,
+  levels: readonly LiveLevel[],
+  numbers: readonly LiveNumbers[],
+  kept: readonly boolean[],
+): Omit<Levels, "leaves"> {
   return {
     tree: form.shape(kept.indexOf(true)),
     values: kept.map((keep, i) => (keep ? valuesOf(form.order(i + 1), numbers[i + 1]!) : undefined)),
     keys: form.kind === "rows" ? undefined : kept.map((keep, i) => (keep ? form.keys(i)! : { names: [], columns: [] })),
     order: undefined,
+    weighing: levels.map(({ weights }, i) => ({ weights: kept[i - 1] ? frozenWeights(weights, form.order(i)) : NONE })),
   };
+}
+
+const NONE: FittedWeights = { form: "none" };
+
+function frozenWeights(weights: LiveLevel["weights"], order: ArrayLike<number>): FittedWeights {
+  if (weights.form === "one") return NONE;
+  if (weights.form === "count") return { form: "count" };
+  return { form: "perNode", values: Float64Array.from(order, (child) => childWeight(weights, child, 0)!) };
 }
 
 /** One level of a live tree. Each look at it shows what is then; nodes that it has given stay as they were. */
@@ -69,16 +84,29 @@ export class LiveView implements LevelView {
 function nodeOf(form: LiveForm, tier: number, id: number): Node {
   const path = form.path(tier, id);
   const { planes, values, records } = form.tree.numbers[tier]!;
+  const count = records === undefined ? 1 : records[planes * id]!;
   return {
     key: path.length > 0 ? path.at(-1)! : id,
     path,
     value: values[planes * id]!,
     values: Array.from(values.subarray(planes * id, planes * (id + 1))),
-    count: records === undefined ? 1 : records[planes * id]!,
+    count,
+    weight: weightIn(form, tier, id, path, count),
     children: () => {
       if (tier === 0) return [];
       const now = form.find(tier, path);
       return now < 0 ? [] : form.children(tier, now).map((child) => nodeOf(form, tier - 1, child));
     },
   };
+}
+
+/** What a node, or a leaf, weighs in its parent. */
+function weightIn({ chain, kind, tree }: LiveForm, tier: number, id: number, path: readonly Key[], count: number): number | undefined {
+  const level = tree.levels[tier];
+  if (level === undefined) return undefined; // the outermost nodes have no parent
+  if (tier > 0 || kind === "records") return childWeight(level.weights, id, count);
+  // Lanes read the weights of rows where the chain has them.
+  const { weights } = chain.levels[0]!.reduction;
+  if (weights === undefined || !("values" in weights)) return undefined;
+  return weights.values[weights.form === "perNode" ? id % weights.values.length : (path.at(-1) as number)]!;
 }

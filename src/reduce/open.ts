@@ -40,14 +40,14 @@ export type ClosedNodes = Omit<Levels, "leaves"> & {
 
 /** All levels of a fitted chain, innermost first, as closed nodes. */
 export function closedNodes(
-  { tree, outputs }: Fitted,
+  { tree, outputs, levels: weighing }: Fitted,
   keys: readonly LevelKeys[],
   all: readonly LevelValues[],
   kept: readonly boolean[],
   records: number,
 ): ClosedNodes {
   const values = all.map((level, i) => (kept[i] ? level : undefined));
-  return { tree, values, keys, order: undefined, records, outermost: all.at(-1)!, outputs };
+  return { tree, values, keys, order: undefined, weighing, records, outermost: all.at(-1)!, outputs };
 }
 
 /** See the head of this file. */

@@ -2,6 +2,7 @@
 import { FourfoldError, show } from "../errors.ts";
 import type { LevelKeys } from "./group.ts";
 import { type Key, pathId } from "./key.ts";
+import type { FittedWeights } from "./resolve.ts";
 import { childStart, type Tree } from "./tree.ts";
 
 /** The kept values of one level. */
@@ -25,6 +26,11 @@ export interface Node {
   readonly values: readonly number[];
   /** The records below it that were not skipped; for output 0 where the chain has several. */
   readonly count: number;
+  /**
+   * What it weighs in its parent: its own weight, or the records below it where the parent weighs by `"count"`; for output 0 of a weight
+   * matrix. Undefined where the parent's reduction has no weights, and for a node of the outermost level.
+   */
+  readonly weight: number | undefined;
   /** The nodes inside it, or the leaves of an innermost node. @throws FourfoldError ERR_FOURFOLD_LEVEL if their level was not kept */
   children(): Node[];
 }
@@ -51,6 +57,8 @@ export interface Levels {
   /** The value of each leaf, where it is still to be had; and for records the record that stands there. */
   readonly leaves: { at(position: number): number } | undefined;
   readonly order: Uint32Array | undefined;
+  /** What the children of each level weigh, outermost level last; inner levels may be left out, then none of them is known. */
+  readonly weighing: readonly { readonly weights: FittedWeights }[];
 }
 
 /** The view of a level by its name. @throws FourfoldError ERR_FOURFOLD_LEVEL if there is no such level or it was not kept */
@@ -118,14 +126,27 @@ class View implements LevelView {
   #node(node: number): Node {
     const path = this.#path(node);
     const { values, outputs } = this.#kept;
-    return {
-      key: path.length > 0 ? path.at(-1)! : node, // a key may be null
+    const count = this.#count(node);
+    return new ViewNode(
+      path.length > 0 ? path.at(-1)! : node, // a key may be null
       path,
-      value: values[node]!,
-      values: Array.from({ length: outputs }, (_, r) => values[r * this.length + node]!),
-      count: this.#count(node),
-      children: () => this.#children(node, path),
-    };
+      outputs === 1 ? [values[node]!] : Array.from({ length: outputs }, (_, r) => values[r * this.length + node]!),
+      count,
+      () => this.#weight(this.#index + 1, node, count),
+      () => this.#children(node, path),
+    );
+  }
+
+  /** What child `child` of level `index` weighs in its node. */
+  #weight(index: number, child: number, count: number): number | undefined {
+    const { tree, weighing } = this.#levels;
+    const weights = weighing[index + weighing.length - tree.levels.length]?.weights;
+    if (weights === undefined || weights.form === "none") return undefined;
+    if (weights.form === "count") return count;
+    const { values } = weights;
+    if (weights.form === "perNode") return values[child % values.length]!;
+    const level = tree.levels[index]!;
+    return values[child - childStart(level, parentOf(level, child))]!;
   }
 
   #children(node: number, path: readonly Key[]): Node[] {
@@ -144,8 +165,14 @@ class View implements LevelView {
       });
     return Array.from({ length: n }, (_, i): Node => {
       const key = order ? order[start + i]! : i;
-      const value = leaves.at(start + i);
-      return { key, path: [...path, key], value, values: [value], count: 1, children: () => [] };
+      return new ViewNode(
+        key,
+        [...path, key],
+        [leaves.at(start + i)],
+        1,
+        () => this.#weight(0, start + i, 1),
+        () => [],
+      );
     });
   }
 
@@ -177,6 +204,38 @@ class View implements LevelView {
       position = Math.floor(position / tree.frames[axis]!);
     }
     return path;
+  }
+}
+
+/** A node as a view gives it. Its weight is looked up when it is asked for. */
+class ViewNode implements Node {
+  readonly key: Key;
+  readonly path: readonly Key[];
+  readonly value: number;
+  readonly values: readonly number[];
+  readonly count: number;
+  readonly children: () => Node[];
+  readonly #weigh: () => number | undefined;
+
+  constructor(
+    key: Key,
+    path: readonly Key[],
+    values: readonly number[],
+    count: number,
+    weigh: () => number | undefined,
+    children: () => Node[],
+  ) {
+    this.key = key;
+    this.path = path;
+    this.value = values[0]!;
+    this.values = values;
+    this.count = count;
+    this.#weigh = weigh;
+    this.children = children;
+  }
+
+  get weight(): number | undefined {
+    return this.#weigh();
   }
 }
 

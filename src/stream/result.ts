@@ -87,6 +87,7 @@ export class PaneResult implements StreamResult {
       values: all.map((level, i) => (values[i] === undefined ? undefined : level)),
       outermost: above.at(-1)!,
       outputs: fitted.outputs,
+      weighing: fitted.levels,
     };
   }
 }

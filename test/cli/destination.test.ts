@@ -45,7 +45,7 @@ test("a disk that takes no more leaves the old file and no other", async () => {
   const old = join(folder, "old.json");
   const command = `ulimit -f 4; exec "$0" "$1" run "$2" --keep all --format json --out "$3"`;
   const { code, stdout, stderr } = await runChild("sh", ["-c", command, process.execPath, BIN, join(folder, "spec.json"), old]);
-  expect(stderr).toMatch(/^fourfold: --out .* cannot be written: .*\[ERR_FOURFOLD_OUTPUT\]\n$/);
+  expect(stderr).toMatch(/^fourfold: the output .* cannot be written: .*\[ERR_FOURFOLD_OUTPUT\]\n$/);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect([readFileSync(old, "utf8"), leftovers()]).toEqual(["old", []]);
 });

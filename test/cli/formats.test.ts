@@ -1,9 +1,10 @@
 // What the formats hold, on a table whose keys are as awkward as keys can be.
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { outputOf } from "../child.ts";
-import { bitsOf, folderOf, fourfold, specOf } from "./bin.ts";
+import { outputOf, runChild } from "../child.ts";
+import { query } from "../files/fixture.ts";
+import { BIN, bitsOf, folderOf, fourfold, specOf } from "./bin.ts";
 
 const KEYS = ["=1+1", "+1", "-1", "@a", 'say "hi"', "a,b", "two\nlines", "plain", "\tTab", "\u001b[31mred", "Ölñ"];
 const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
@@ -11,6 +12,13 @@ const rows = KEYS.map((key, i) => `de,${quoted(key)},${i}.5`);
 const folder = folderOf({
   "awkward.csv": `country,city,x\n${rows.join("\n")}\nfr,Paris,nan\n`,
   "awkward.json": specOf("awkward.csv"),
+  "weighted.json": specOf("awkward.csv", {
+    levels: [
+      { name: "city", by: ["country", "city"], reduce: "sum" },
+      { name: "country", by: ["country"], reduce: "weightedMean", weights: "count" },
+      { name: "world", by: [], reduce: "max" },
+    ],
+  }),
   "clash.csv": "value,x\n1,2\n3,4\n",
   "clash.json": JSON.stringify({ source: { file: "clash.csv" }, value: "x", levels: [{ name: "only", by: ["value"], reduce: "sum" }] }),
 });
@@ -133,6 +141,85 @@ test("--out holds the same bytes that stdout would, and prints nothing", async (
   const ended = await fourfold(["run", spec, "--keep", "all", "--format", "csv", "--out", file]);
   expect(ended).toEqual({ code: 0, stdout: "", stderr: "" });
   expect(readFileSync(file, "utf8")).toBe(await output("--keep", "all", "--format", "csv"));
+});
+
+describe("where a level weighs its children, its nodes have their weight", () => {
+  const weighted = (...args: string[]): Promise<string> =>
+    outputOf(fourfold(["run", join(folder, "weighted.json"), "--keep", "all", ...args]));
+
+  test("as the last column of CSV, empty at other levels", async () => {
+    const rows = parseCsv(await weighted("--format", "csv"));
+    expect(rows[0]).toEqual(["level", "country", "city", "value", "count", "weight"]);
+    expect(new Set(rows.slice(1).map((row) => `${row[0]} ${row[5]}`))).toEqual(new Set(["city 1", "country ", "world "]));
+  });
+
+  test("as a field of NDJSON and JSON, absent at other levels", async () => {
+    const lines = (await weighted("--format", "ndjson")).trimEnd().split("\n");
+    const nodes = lines.map((line) => JSON.parse(line) as { level: string; weight?: number });
+    expect(new Set(nodes.map(({ level, weight }) => `${level} ${weight}`))).toEqual(
+      new Set(["city 1", "country undefined", "world undefined"]),
+    );
+    const { levels } = JSON.parse(await weighted("--format", "json")) as { levels: { nodes: { weight?: number }[] }[] };
+    expect(levels.map(({ nodes }) => nodes[0]!.weight)).toEqual([1, undefined, undefined]);
+  });
+});
+
+describe("--out", () => {
+  const run = async (...args: string[]): Promise<void> => {
+    expect(await fourfold(["run", spec, ...args])).toEqual({ code: 0, stdout: "", stderr: "" });
+  };
+
+  test("says the format by its ending: Parquet and Arrow hold the rows that CSV holds", async () => {
+    const path = join(folder, "nodes.parquet");
+    await run("--keep", "all", "--out", path);
+    const cities = await query(`select level, country, city, value, count, weight from '${path}' where level = 'city'`);
+    expect(new Set(cities.map((row) => row[2]))).toEqual(new Set([...KEYS, "Paris"]));
+    const json = await query(`select decode(value) from parquet_kv_metadata('${path}') where decode(key) = 'fourfold'`);
+    expect(JSON.parse(json[0]![0] as string)).toMatchObject({ version: 1, records: 12 });
+    const arrow = join(folder, "nodes.arrow");
+    await run("--keep", "all", "--out", arrow);
+    expect(readFileSync(arrow).toString("latin1", 0, 6)).toBe("ARROW1");
+  });
+
+  test("--format goes before the ending, and other endings hold the table", async () => {
+    for (const [name, format, start] of [
+      ["a.csv", "ndjson", "{"],
+      ["b.csv", "table", "answer"],
+      ["c.txt", undefined, "answer"],
+      ["d.jsonl", undefined, "{"],
+    ] as const) {
+      await run(...(format ? ["--format", format] : []), "--out", join(folder, name));
+      expect(readFileSync(join(folder, name), "utf8").startsWith(start), name).toBe(true);
+    }
+  });
+
+  test("NPY holds the one level that --keep names, and without it the outermost", async () => {
+    for (const [keep, values] of [[["--keep", "country"], 2] as const, [[], 1] as const]) {
+      const path = join(folder, "values.npy");
+      await run(...keep, "--out", path);
+      expect(readFileSync(path).length).toBe(128 + 8 * values);
+    }
+  });
+
+  test("holds the bytes that a pipe is given", async () => {
+    for (const format of ["parquet", "arrow", "npz"]) {
+      const path = join(folder, `pipe.${format}`);
+      const command = '"$0" "$1" run "$2" --keep all --format "$3" | cat > "$4"';
+      await outputOf(runChild("sh", ["-c", command, process.execPath, BIN, spec, format, path]));
+      await run("--keep", "all", "--out", `${path}.${format}`);
+      expect(readFileSync(path).equals(readFileSync(`${path}.${format}`)), format).toBe(true);
+    }
+  });
+});
+
+test("a format that is not text is refused on a terminal, before any work", async () => {
+  const program = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+  for (const format of ["parquet", "arrow", "npy", "npz"]) {
+    const { code, stdout } = await runChild("python3", ["-c", program, process.execPath, BIN, "run", spec, "--format", format]);
+    expect(code).toBe(2);
+    expect(stdout).toContain(`--format ${format} is not for a terminal. Name a file: --out nodes.${format}`);
+  }
+  expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);
 });
 
 /** A reader of RFC 4180 that knows nothing of the writer. */

@@ -11,6 +11,7 @@ const node = (path: readonly string[], value: number, count: number): Node => ({
   value,
   values: [value],
   count,
+  weight: undefined,
   children: () => [],
 });
 

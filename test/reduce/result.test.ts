@@ -23,6 +23,7 @@ describe("a level's view", () => {
     keys: undefined,
     leaves: leavesOf(10, 10, 20, 30),
     order: undefined,
+    weighing: [],
   };
 
   test("walks nodes in order, and tells each one's path, value and records", () => {
@@ -51,6 +52,7 @@ describe("a level's view", () => {
       keys: [{ names: ["k"], columns: [[null, 1, "1"]] }],
       leaves: leavesOf(1, 2, 3),
       order: Uint32Array.of(2, 1, 0),
+      weighing: [],
     };
     const view = levelView(keyed, "row");
     expect([view.at(null).value, view.at(1).value, view.at(1n).value, view.at("1").value]).toEqual([1, 2, 2, 3]);
@@ -65,6 +67,7 @@ describe("a level's view", () => {
       keys: [{ names: ["a", "b"], columns: [['x"/"y'], ["z"]] }],
       leaves: leavesOf(1),
       order: Uint32Array.of(0),
+      weighing: [],
     };
     expect(levelView(keyed, "row").at('x"/"y', "z").value).toBe(1);
     expect((await failing(() => levelView(keyed, "row").at("x", 'y"/"z'))).code).toBe("ERR_FOURFOLD_LEVEL");

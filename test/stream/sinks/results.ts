@@ -23,7 +23,7 @@ const viewOf = (name: string, nodes: readonly Given[]): LevelView => ({
   },
   *[Symbol.iterator](): Iterator<Node> {
     for (const [path, values, count] of nodes)
-      yield { key: path.at(-1) ?? null, path, value: values[0]!, values, count, children: () => [] };
+      yield { key: path.at(-1) ?? null, path, value: values[0]!, values, count, weight: undefined, children: () => [] };
   },
 });
 
