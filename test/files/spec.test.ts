@@ -61,8 +61,16 @@ describe("parseSpec(text)", () => {
   test.each([
     ["{}", 'needs the key "source"', ""],
     ["[]", "expected an object", ""],
-    [but(["valeu"], "v"), 'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys, stream. Did you mean "value"?', "/valeu"],
-    [but(["source", "fiel"], "x"), 'no key "fiel"; known: sql, file, format. Did you mean "file"?', "/source/fiel"],
+    [
+      but(["valeu"], "v"),
+      'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys, int64, stream. Did you mean "value"?',
+      "/valeu",
+    ],
+    [
+      but(["source", "fiel"], "x"),
+      'no key "fiel"; known: sql, file, format, csv, hivePartitions, where, path, parents. Did you mean "file"?',
+      "/source/fiel",
+    ],
     [
       but(["levels", 0, "weight"], "x"),
       'no key "weight"; known: name, by, reduce, weights, ddof. Did you mean "weights"?',
@@ -94,7 +102,7 @@ describe("parseSpec(text)", () => {
     [but(["source"], { sql: "select 1", file: "x.csv" }), '"file" cannot stand beside "sql"', "/source/file"],
     [but(["source"], {}), 'needs "sql" or "file"', "/source"],
     [but(["source", "file"], "data.xlsx"), "does not tell its format", "/source/file"],
-    [but(["source", "format"], "xlsx"), 'expected "parquet", "csv", "json" or "ndjson"', "/source/format"],
+    [but(["source", "format"], "xlsx"), 'expected "parquet", "csv", "tsv", "json" or "ndjson"', "/source/format"],
   ])("%s is refused with its place", (text, message, pointer) => {
     const error = refusal(text);
     expect(error.code).toBe("ERR_FOURFOLD_SPEC");
