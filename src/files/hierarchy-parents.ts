@@ -163,7 +163,7 @@ async function noCycle(db: Database, { subject }: Opened, edges: string, hops: s
 }
 
 async function cycleError(db: Database, subject: string, edges: string, hops: string, watch: Watch): Promise<FourfoldError> {
-  const walk = `with recursive walk(n, at) as (select 0, (select min(parent) from ${hops}) union all select n + 1, parent from walk join ${edges} on child = at where n < ${CYCLE_SHOWN}) select at from walk order by n`;
+  const walk = `with recursive walk(n, node) as (select 0, (select min(parent) from ${hops}) union all select n + 1, parent from walk join ${edges} on child = node where n < ${CYCLE_SHOWN}) select node from walk order by n`;
   const way: unknown[] = [];
   for await (const chunk of db.chunks(walk, watch)) for (const cell of chunk.cells(0)) way.push(keyCell(cell));
   const again = way.findIndex((key, i) => i > 0 && Object.is(key, way[0]));

@@ -161,7 +161,11 @@ describe("text whose types show late", () => {
     for (const file of ["late.csv", "late.ndjson", "late.json"]) {
       const { values: read } = await folder.read(over({ file }, { nan: "skip" }));
       expect(read.length).toBe(values.length);
-      expect(read.filter((v) => v === v).reduce((a, b) => a + b)).toBe(values.reduce((a, b) => a + Number(b), 0));
+      expect(
+        Array.from(read)
+          .filter((v) => !Number.isNaN(v))
+          .reduce((a, b) => a + b),
+      ).toBe(values.reduce((a, b) => a + Number(b), 0));
     }
   });
 
