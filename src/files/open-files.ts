@@ -91,11 +91,10 @@ async function withoutRounding(
 ): Promise<{ readonly retyped: readonly string[]; readonly columns: readonly SourceColumn[] }> {
   if (format === "parquet") return { retyped: [], columns };
   const said = csv?.columns ?? {};
+  const isSaid = (name: string): boolean => Object.keys(said).some((one) => one.toLowerCase() === name.toLowerCase());
   const names = new Set(columns.map(({ name }) => name.toLowerCase()));
   const guessed =
-    names.size < columns.length
-      ? []
-      : columns.filter(({ name, type }) => (type === "BIGINT" || type === "UBIGINT") && !Object.hasOwn(said, name));
+    names.size < columns.length ? [] : columns.filter(({ name, type }) => (type === "BIGINT" || type === "UBIGINT") && !isSaid(name));
   const large = await largeOf(db, guessed, table, watch);
   const integers = guessed.filter((_, i) => !large[i]);
   const typed = columns.map((column): SourceColumn => (integers.includes(column) ? { ...column, type: "DOUBLE", integers: true } : column));

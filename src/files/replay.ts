@@ -131,7 +131,9 @@ export function timeOf({ document, stream: { time } }: SpecBody): string {
 /** A column as milliseconds since 1970, null where it holds no time. */
 function timeSql(source: Opened, name: string, unit: SpecTimeUnit): string {
   const column = columnOf(source, name, "the event time");
-  if (isNumeric(column)) return `nullif(${asDouble(numberColumn(source, name, "the event time", false))} ${MS_PER[unit]}, 'NaN'::DOUBLE)`;
+  // The policy on integers is for values and weights.
+  if (isNumeric(column))
+    return `nullif(${asDouble(numberColumn({ ...source, int64: "exact" }, name, "the event time", false))} ${MS_PER[unit]}, 'NaN'::DOUBLE)`;
   const reference = `source."${name.replaceAll('"', '""')}"`;
   if (DATES.includes(column.type)) return `epoch_us(${reference}::TIMESTAMPTZ)::DOUBLE / 1000.0`;
   if (column.type === "VARCHAR") return `epoch_us(try_cast(${reference} as TIMESTAMPTZ))::DOUBLE / 1000.0`;

@@ -25,11 +25,9 @@ export {
   numberColumn,
   type Opened,
   placed,
-  ROW,
   rowWhere,
   showKey,
   tableOf,
-  type WeightColumn,
   weightColumn,
 } from "./source-columns.ts";
 

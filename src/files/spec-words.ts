@@ -1,7 +1,8 @@
 /** A spec in words, one line for each part: what `fourfold explain` says of it. */
 import { show } from "../errors.ts";
 import type { SpecContent } from "./spec.ts";
-import type { CsvOptions, SpecParents, SpecPath, SpecSource } from "./spec-source.ts";
+import type { CsvOptions } from "./spec-csv.ts";
+import type { SpecParents, SpecPath, SpecSource } from "./spec-source.ts";
 import type { SpecWeights } from "./spec-weights.ts";
 
 /** Source, value and levels, in lines; the levels, innermost first, are the last ones. */

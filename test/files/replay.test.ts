@@ -139,6 +139,12 @@ describe("loadStreamSpec(path).replay()", () => {
     ]);
   });
 
+  test("times may be 64-bit integers whatever int64 says of values", async () => {
+    const source = { sql: "select 5::BIGINT as at, 1.5::DOUBLE as v, 'a' as k" };
+    const rows = await replay(await load({ source, int64: "reject", ...ONE }));
+    expect(rows.map(({ time, value }) => [time, value])).toEqual([[5, 1.5]]);
+  });
+
   test("an abort ends it", async () => {
     const spec = await load({ ...sql("select range as at, range as v, range % 7 as k from range(1000000)"), ...ONE });
     const controller = new AbortController();
