@@ -24,14 +24,15 @@ export async function explain(args: readonly string[], signal: AbortSignal): Pro
 async function specInWords(question: Question): Promise<string> {
   const { spec, levels } = await openSpec(question);
   const keep = keptNames(question.keep, levels);
-  const [source, value, ...told] = spec.describe.map((text) => harmless(text));
+  const described = spec.describe.map((text) => harmless(text));
+  const read = described.slice(0, -levels.length);
   const backend = question.backend ?? "auto";
   const workers = question.workers ?? availableParallelism();
-  const [innermost, ...outer] = told;
+  const [innermost, ...outer] = described.slice(-levels.length);
   const nulls = { error: "an error", skip: "skipped", group: "a group of their own" }[spec.nullKeys];
   const outermost = levels.at(-1)!;
   const rows: [string, string[]][] = [
-    ["init", [source!, value!, "DuckDB reads, filters, joins and groups; it reduces nothing", `backend ${backend}`]],
+    ["init", [...read, "DuckDB reads, filters, joins and groups; it reduces nothing", `backend ${backend}`]],
     [
       "distribute",
       [

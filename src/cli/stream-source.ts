@@ -35,13 +35,37 @@ export async function openSource(input: StreamInput, spec: StreamSpec, options: 
       return { ...plain(reader), eventTime: () => reader.eventTime };
     }
     case "listen":
+      refuseComputed(spec);
       return listening(input, options);
     case "tail":
+      refuseComputed(spec);
       return plain(tail(input.path, { ...options, format: input.format }));
     default: {
+      refuseComputed(spec);
       const reader = { ndjson, csv, arrow }[input.format];
       return plain(input.kind === "stdin" ? reader(process.stdin, { ...options, name: "stdin" }) : reader(input.path, options));
     }
+  }
+}
+
+/** Records from elsewhere bring their weights as fields; what is computed from columns belongs to the spec's own source. */
+function refuseComputed(spec: StreamSpec): void {
+  for (const [i, { name, weights }] of spec.levels.entries()) {
+    if (typeof weights !== "object" || !("column" in weights)) continue;
+    const part = weights.expression !== undefined ? "expression" : weights.missing !== undefined ? "missing" : undefined;
+    if (part === undefined) continue;
+    throw spec.placed(
+      new FourfoldError(
+        "ERR_FOURFOLD_SPEC",
+        `level ${show(name)}: records that stream in bring their weights: "${part}" is for the spec's own source`,
+        {
+          given: part,
+          at: { level: name },
+          fix: "Send the weight as a field of each record, or use --replay",
+        },
+      ),
+      `/levels/${i}/weights/${part}`,
+    );
   }
 }
 

@@ -9,7 +9,6 @@ import { type Allowed, allowedPlaces } from "./folders.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {
-  describeSpec,
   type Job,
   parseSpec,
   parseStreamSpec,
@@ -21,6 +20,7 @@ import {
   withoutSource,
 } from "./spec.ts";
 import type { SpecStream } from "./spec-stream.ts";
+import { describeSpec } from "./spec-words.ts";
 import { readTable } from "./table.ts";
 import { readWeightTable } from "./weight-table.ts";
 

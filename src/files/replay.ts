@@ -18,6 +18,7 @@ import {
   openSource,
   placed,
   tableOf,
+  weightColumn,
 } from "./source.ts";
 import type { SpecBody, SpecContent } from "./spec.ts";
 import { specError } from "./spec-checks.ts";
@@ -47,6 +48,9 @@ export interface ReplayOptions {
 
 const DATES = ["DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP_TZ"];
 const MS_PER: Readonly<Record<SpecTimeUnit, string>> = { s: "* 1000.0", ms: "", us: "/ 1000.0", ns: "/ 1000000.0" };
+
+/** Columns of the query before the numbers: the time and two tests. */
+const BEFORE = 3;
 
 /** Reads the source of `spec` by its event time. @throws FourfoldError with the place in the spec, and what reading a source throws */
 export async function* replayTable(
@@ -99,8 +103,11 @@ function columnsOf(spec: SpecContent, source: Opened): Columns {
   const weighed: string[] = [];
   for (const [i, { name, weights }] of levels.entries()) {
     if (typeof weights !== "object" || !("column" in weights)) continue;
-    const { column } = weights;
-    numbers.push(at(`/levels/${i}/weights/column`, () => numberColumn(source, column, `the weights of level ${show(name)}`, false)));
+    const part = weights.expression === undefined ? "column" : "expression";
+    const column = at(`/levels/${i}/weights/${part}`, () => weightColumn(source, weights, `the weights of level ${show(name)}`, false));
+    // A record that is skipped needs no weight of its own.
+    const skipped = i === 0 && spec.nan === "skip" && column.absent !== undefined;
+    numbers.push(skipped ? { ...column, absent: `(${column.absent} and not isnan(${asDouble(numbers[0]!)}))` } : column);
     if (i > 0) weighed.push(name);
   }
   return {
@@ -124,7 +131,9 @@ export function timeOf({ document, stream: { time } }: SpecBody): string {
 /** A column as milliseconds since 1970, null where it holds no time. */
 function timeSql(source: Opened, name: string, unit: SpecTimeUnit): string {
   const column = columnOf(source, name, "the event time");
-  if (isNumeric(column)) return `nullif(${asDouble(numberColumn(source, name, "the event time", false))} ${MS_PER[unit]}, 'NaN'::DOUBLE)`;
+  // The policy on integers is for values and weights.
+  if (isNumeric(column))
+    return `nullif(${asDouble(numberColumn({ ...source, int64: "exact" }, name, "the event time", false))} ${MS_PER[unit]}, 'NaN'::DOUBLE)`;
   const reference = `source."${name.replaceAll('"', '""')}"`;
   if (DATES.includes(column.type)) return `epoch_us(${reference}::TIMESTAMPTZ)::DOUBLE / 1000.0`;
   if (column.type === "VARCHAR") return `epoch_us(try_cast(${reference} as TIMESTAMPTZ))::DOUBLE / 1000.0`;
@@ -153,17 +162,20 @@ async function dictionaryOf(db: Database, k: number, sql: string, source: Opened
 
 function queryOf({ time, keys, numbers }: Columns, source: Opened, from: number): string {
   const inexact = numbers.flatMap((column) => (column.inexact === undefined ? [] : [column.inexact]));
+  // The first number is the value, which may be missing.
+  const absent = numbers.slice(1).flatMap((column) => (column.absent === undefined ? [] : [column.absent]));
   const records = [
     `${time} as t`,
     ...keys.map((sql, k) => `${sql} as k${k}`),
     ...numbers.map((column, n) => `${asDouble(column)} as n${n}`),
     `${inexact.length === 0 ? "false" : inexact.join(" or ")} as inexact`,
+    `${absent.length === 0 ? "false" : absent.join(" or ")} as absent`,
   ];
   const joins = keys.map((_, k) => ` join keys${k} on records.k${k} is not distinct from keys${k}.key`);
   const codes = keys.map((_, k) => `keys${k}.code`);
   const values = numbers.map((_, n) => `n${n}`);
   const order = ["t nulls first", ...codes, ...values];
-  return `select coalesce(t, 'NaN'::DOUBLE), coalesce(inexact, false), ${[...values, ...codes].join(", ")} from (select ${records.join(", ")} from ${tableOf(source)}) records${joins.join("")} order by ${order.join(", ")} offset ${from}`;
+  return `select coalesce(t, 'NaN'::DOUBLE), coalesce(inexact, false), absent, ${[...values, ...codes].join(", ")} from (select ${records.join(", ")} from ${tableOf(source)}) records${joins.join("")} order by ${order.join(", ")} offset ${from}`;
 }
 
 function read(
@@ -177,15 +189,19 @@ function read(
     const at = chunk.cells(1).indexOf(true);
     if (at >= 0) throw inexactInteger(numbers, row + at);
   }
+  if (numbers.length > 1) {
+    const at = chunk.cells(2).indexOf(true);
+    if (at >= 0) throw missingWeight(row + at);
+  }
   // Copies: DuckDB's own memory goes with the chunk.
-  const number = (n: number): Float64Array => (chunk.items(2 + n) as Float64Array).slice(0, rows);
+  const number = (n: number): Float64Array => (chunk.items(BEFORE + n) as Float64Array).slice(0, rows);
   const first = weighted ? 2 : 1;
   return {
     rows,
     times: (chunk.items(0) as Float64Array).slice(0, rows),
     values: number(0),
     keys: keys.map((_, k) => ({
-      codes: (chunk.items(2 + numbers.length + k) as Int32Array).slice(0, rows),
+      codes: (chunk.items(BEFORE + numbers.length + k) as Int32Array).slice(0, rows),
       dictionary: dictionaries[k]!,
     })),
     weights: weighted ? number(1) : undefined,
@@ -199,5 +215,13 @@ function inexactInteger(numbers: readonly NumberColumn[], row: number): Fourfold
     expected: "integers from -2^53 to 2^53",
     at: { column: name, row },
     fix: `To accept rounding, cast it in the SQL: ${name}::DOUBLE`,
+  });
+}
+
+function missingWeight(row: number): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_WEIGHTS", `a weight is null, in record ${row} by event time`, {
+    expected: "a weight",
+    at: { row },
+    fix: 'Fill it in, or say "missing": 0 or 1 beside it',
   });
 }

@@ -88,3 +88,9 @@ export function choiceAt<T extends string>(
     ...(meant === undefined ? {} : { fix: `Did you mean "${meant}"?` }),
   });
 }
+
+/** True or false. */
+export function booleanAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw specError(document, pointer, `${what}: given ${show(value)}, expected true or false`, { given: value, expected: [true, false] });
+}

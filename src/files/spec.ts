@@ -7,25 +7,16 @@ import type { NullKeys } from "../reduce/group.ts";
 import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 import type { Dtype, NanPolicy, Progress, TypedData } from "../types.ts";
 import { type JsonDocument, type JsonValue, parseJson, pointerStep } from "./json.ts";
-import { choiceAt, objectAt, oneOf, required, specError, textAt } from "./spec-checks.ts";
+import { choiceAt, objectAt, required, specError, textAt } from "./spec-checks.ts";
+import { type Int64Policy, type SpecSource, sourceAt } from "./spec-source.ts";
 import { type SpecStream, streamAt } from "./spec-stream.ts";
+import { computedOf, type SpecWeights, weightsAt } from "./spec-weights.ts";
+
+export type { SpecSource } from "./spec-source.ts";
+export type { SpecWeights } from "./spec-weights.ts";
 
 /** A reduction that a spec can name. */
 export type ReduceName = GroupedLevel["reduce"];
-
-/** How a file is read. */
-export type FileFormat = "parquet" | "csv" | "json" | "ndjson";
-
-/** Where a table comes from: one SELECT, or a file or glob; paths are relative to the spec. */
-export type SpecSource = { readonly sql: string } | { readonly file: string; readonly format: FileFormat };
-
-/** Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. */
-export type SpecWeights =
-  | { readonly column: string }
-  /** `missing` is the weight of a child without a row; without it that is an error. */
-  | { readonly table: SpecSource; readonly value: string; readonly missing?: number }
-  | "count"
-  | readonly number[];
 
 /** A level of a spec. */
 export interface SpecLevel {
@@ -44,6 +35,7 @@ export interface SpecBody {
   readonly levels: readonly SpecLevel[];
   readonly nan: NanPolicy;
   readonly nullKeys: NullKeys;
+  readonly int64: Int64Policy;
   /** How its records stream. */
   readonly stream: SpecStream;
   /** For errors that show only when the data are read: the place of a part of the spec. */
@@ -84,109 +76,11 @@ const LEVELS_MAX = 64;
 const KEYS_MAX = 64;
 
 const REDUCES: readonly ReduceName[] = ["sum", "mean", "min", "max", "count", "variance", "weightedSum", "weightedMean"];
-const FORMATS: readonly FileFormat[] = ["parquet", "csv", "json", "ndjson"];
+const INT64S: readonly Int64Policy[] = ["exact", "number", "reject"];
 const NANS: readonly NanPolicy[] = ["propagate", "skip", "error"];
 const NULL_KEYS: readonly NullKeys[] = ["error", "skip", "group"];
-const SPEC_KEYS = ["$schema", "source", "value", "levels", "nan", "nullKeys", "stream"];
+const SPEC_KEYS = ["$schema", "source", "value", "levels", "nan", "nullKeys", "int64", "stream"];
 const LEVEL_KEYS = ["name", "by", "reduce", "weights", "ddof"];
-const FORMAT_OF_ENDING: Readonly<Record<string, FileFormat>> = {
-  parquet: "parquet",
-  csv: "csv",
-  tsv: "csv",
-  json: "json",
-  ndjson: "ndjson",
-  jsonl: "ndjson",
-};
-
-function sourceAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): SpecSource {
-  const object = objectAt(document, value, pointer, ["sql", "file", "format"], what);
-  if (object["sql"] !== undefined) {
-    for (const key of ["file", "format"])
-      if (object[key] !== undefined)
-        throw specError(document, pointer + pointerStep(key), `${what}: "${key}" cannot stand beside "sql"`, {
-          fix: 'Give either "sql" or "file"',
-          atKey: true,
-        });
-    return { sql: textAt(document, object["sql"], `${pointer}/sql`, `${what}, "sql"`) };
-  }
-  if (object["file"] === undefined) throw specError(document, pointer, `${what} needs "sql" or "file"`, { expected: ["sql", "file"] });
-  const file = textAt(document, object["file"], `${pointer}/file`, `${what}, "file"`);
-  if (object["format"] !== undefined)
-    return { file, format: choiceAt(document, object["format"], `${pointer}/format`, FORMATS, `${what}, "format"`) };
-  const ending = /\.([a-z]+)(?:\.(?:gz|zst))?$/i.exec(file)?.[1]?.toLowerCase() ?? "";
-  const format = Object.hasOwn(FORMAT_OF_ENDING, ending) ? FORMAT_OF_ENDING[ending] : undefined;
-  if (format === undefined)
-    throw specError(document, `${pointer}/file`, `${what}: the ending of ${show(file)} does not tell its format`, {
-      given: file,
-      expected: FORMATS,
-      fix: `Add "format": ${oneOf(FORMATS)}`,
-    });
-  return { file, format };
-}
-
-function weightsAt(document: JsonDocument, value: JsonValue, pointer: string, what: string, innermost: boolean): SpecWeights {
-  if (value === "count") {
-    if (innermost)
-      throw specError(document, pointer, `${what}: every record counts once, so "count" weighs nothing here`, {
-        given: value,
-        fix: 'Use "reduce": "mean" or "sum"',
-      });
-    return value;
-  }
-  if (Array.isArray(value)) {
-    if (innermost)
-      throw specError(document, pointer, `${what}: a list needs an order and records have none`, {
-        given: value,
-        fix: 'Use a column: { "column": "…" }',
-      });
-    value.forEach((weight, i) => {
-      if (typeof weight !== "number" || !Number.isFinite(weight))
-        throw specError(document, pointer + pointerStep(i), `${what}: weight ${i} is ${show(weight)}, expected a finite number`, {
-          given: weight,
-          expected: "a finite number",
-        });
-    });
-    return value as number[];
-  }
-  if (typeof value === "string")
-    throw specError(document, pointer, `${what}: given ${show(value)}, expected "count", a column, a table or a list`, {
-      given: value,
-      fix: `For a column write { "column": ${JSON.stringify(value)} }`,
-    });
-  const object = objectAt(document, value, pointer, ["column", "table", "value", "missing"], what);
-  if (object["column"] !== undefined) {
-    for (const key of ["table", "value", "missing"])
-      if (object[key] !== undefined)
-        throw specError(document, pointer + pointerStep(key), `${what}: "${key}" cannot stand beside "column"`, {
-          fix: 'Give "column", or "table" with "value"',
-          atKey: true,
-        });
-    return { column: textAt(document, object["column"], `${pointer}/column`, `${what}, "column"`) };
-  }
-  if (innermost)
-    throw specError(document, pointer, `${what}: the children of the innermost level are records, which have no key to look up`, {
-      fix: 'Join the table in the SQL and use { "column": "…" }',
-    });
-  if (object["table"] === undefined)
-    throw specError(document, pointer, `${what} needs "column", or "table" with "value"`, { expected: ["column", "table"] });
-  const missing = object["missing"];
-  if (missing !== undefined && (typeof missing !== "number" || !Number.isFinite(missing)))
-    throw specError(
-      document,
-      `${pointer}/missing`,
-      `${what}, "missing": given ${show(missing)}, expected a finite number, such as 0 or 1`,
-      {
-        given: missing,
-        expected: "a finite number",
-      },
-    );
-  return {
-    table: sourceAt(document, object["table"], `${pointer}/table`, `${what}, "table"`),
-    value: textAt(document, required(document, object, "value", pointer, what), `${pointer}/value`, `${what}, "value"`),
-    ...(missing === undefined ? {} : { missing }),
-  };
-}
-
 /** The `by` list of a level, as it is written. */
 function byAt(document: JsonDocument, value: JsonValue, pointer: string, what: string): string[] {
   if (!Array.isArray(value))
@@ -207,7 +101,8 @@ function byAt(document: JsonDocument, value: JsonValue, pointer: string, what: s
   return by;
 }
 
-function levelAt(document: JsonDocument, value: JsonValue, pointer: string, index: number): SpecLevel {
+function levelAt(document: JsonDocument, value: JsonValue, index: number, int64: Int64Policy): SpecLevel {
+  const pointer = `/levels/${index}`;
   const innermost = index === 0;
   const unnamed = `level ${index}`;
   const object = objectAt(document, value, pointer, LEVEL_KEYS, unnamed);
@@ -240,7 +135,7 @@ function levelAt(document: JsonDocument, value: JsonValue, pointer: string, inde
     ...(typeof ddof === "number" ? { ddof } : {}),
     ...(object["weights"] === undefined
       ? {}
-      : { weights: weightsAt(document, object["weights"], `${pointer}/weights`, `${what}, "weights"`, innermost) }),
+      : { weights: weightsAt(document, object["weights"], `${pointer}/weights`, `${what}, "weights"`, innermost, int64) }),
   };
 }
 
@@ -296,15 +191,17 @@ function readSpec(text: string, file: string | undefined, needsSource: boolean):
   const object = objectAt(document, document.value, "", SPEC_KEYS, "the spec");
   if (object["$schema"] !== undefined) textAt(document, object["$schema"], "/$schema", '"$schema"');
   if (object["source"] === undefined && needsSource) throw withoutSource(document);
-  const source = object["source"] === undefined ? undefined : sourceAt(document, object["source"], "/source", '"source"');
+  const int64 = object["int64"] === undefined ? "exact" : choiceAt(document, object["int64"], "/int64", INT64S, '"int64"');
+  const given = object["source"];
+  const source = given === undefined ? undefined : sourceAt(document, given, "/source", '"source"', { int64, hierarchy: true });
   const value = textAt(document, required(document, object, "value", "", "the spec"), "/value", '"value"');
-  const given = required(document, object, "levels", "", "the spec");
-  if (!Array.isArray(given) || given.length === 0 || given.length > LEVELS_MAX)
-    throw specError(document, "/levels", `"levels": given ${show(given)}, expected a list of 1 to ${LEVELS_MAX} levels`, {
-      given,
+  const list = required(document, object, "levels", "", "the spec");
+  if (!Array.isArray(list) || list.length === 0 || list.length > LEVELS_MAX)
+    throw specError(document, "/levels", `"levels": given ${show(list)}, expected a list of 1 to ${LEVELS_MAX} levels`, {
+      given: list,
       expected: "a list of levels",
     });
-  const levels = given.map((level, i) => levelAt(document, level, `/levels/${i}`, i));
+  const { levels, computed } = computedOf(list.map((level, i) => levelAt(document, level, i, int64)));
   levels.forEach((level, i) => {
     if (levels.findIndex((other) => other.name === level.name) !== i)
       throw specError(document, `/levels/${i}/name`, `two levels are called ${show(level.name)}`, {
@@ -314,36 +211,13 @@ function readSpec(text: string, file: string | undefined, needsSource: boolean):
       });
   });
   return {
-    source,
+    source: source && (computed.length === 0 ? source : { ...source, computed }),
     value,
     levels: nest(document, levels),
     nan: object["nan"] === undefined ? "propagate" : choiceAt(document, object["nan"], "/nan", NANS, '"nan"'),
     nullKeys: object["nullKeys"] === undefined ? "error" : choiceAt(document, object["nullKeys"], "/nullKeys", NULL_KEYS, '"nullKeys"'),
+    int64,
     stream: streamAt(document, object["stream"]),
     document,
   };
-}
-
-function sourceInWords(source: SpecSource): string {
-  return "sql" in source ? source.sql.replace(/\s+/g, " ").trim() : `${source.format} ${source.file}`;
-}
-
-function weightsInWords(weights: SpecWeights): string {
-  if (weights === "count") return "weighted by the records below each child";
-  if ("column" in weights) return `weighted by column ${show(weights.column)}`;
-  if ("table" in weights) return `weighted by ${show(weights.value)} of ${sourceInWords(weights.table)}`;
-  return `weighted by a list of ${weights.length}`;
-}
-
-/** Source, value and levels, one line each. */
-export function describeSpec(spec: SpecContent): string[] {
-  return [
-    `source: ${sourceInWords(spec.source)}`,
-    `value: ${spec.value}`,
-    ...spec.levels.map((level) => {
-      const ddof = level.ddof === undefined ? "" : `, ddof ${level.ddof}`;
-      const weights = level.weights === undefined ? "" : `, ${weightsInWords(level.weights)}`;
-      return `level ${level.name}: ${level.reduce}${ddof} by ${level.by.length === 0 ? "nothing (one node)" : level.by.join(", ")}${weights}`;
-    }),
-  ];
 }

@@ -61,7 +61,7 @@ export function singleSelect(serialized: string): Tree {
   const result = JSON.parse(serialized) as Tree;
   const statements = result["statements"];
   if (result["error"] === true) {
-    const message = String(result["error_message"]);
+    const message = String(result["error_message"]).replace(/\s+/g, " ");
     if (result["error_type"] === "not implemented")
       throw forbidden(
         "the SQL is not a SELECT",

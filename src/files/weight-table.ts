@@ -4,12 +4,18 @@ import type { Key } from "../reduce/key.ts";
 import type { Database, Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import { asDouble, keyCell, keySql, keyText, numberColumn, openSource, placed, showKey, tableOf } from "./source.ts";
-import type { SpecBody, SpecLevel, SpecSource } from "./spec.ts";
+import type { SpecBody, SpecLevel } from "./spec.ts";
+import type { SpecWeights } from "./spec-weights.ts";
+
+/** Weights that a table holds. */
+export type TableWeights = Extract<SpecWeights, { readonly table: unknown }>;
 
 /** A table of weights, as it was read: each key once. */
 export interface WeightTable {
   /** By {@link keyText}. */
   readonly byText: ReadonlyMap<string, { readonly key: readonly Key[]; readonly weight: number }>;
+  /** Keys whose weight is null, and for which no other stands. */
+  readonly nulls: ReadonlySet<string>;
   /** The error for a child at `key`, with the place in the spec. */
   fail(what: string, key: readonly Key[], fix: string): FourfoldError;
 }
@@ -22,7 +28,7 @@ export async function readWeightTable(
   db: Database,
   spec: SpecBody,
   i: number,
-  weights: { readonly table: SpecSource; readonly value: string },
+  weights: TableWeights,
   allowed: Allowed,
   { signal }: Watch,
 ): Promise<WeightTable> {
@@ -41,6 +47,7 @@ export async function readWeightTable(
   };
   const keys = child.by.map((name) => at("table", () => keySql(opened, name, role)));
   const value = at("value", () => numberColumn(opened, weights.value, role, false));
+  const nulls = new Set<string>();
   const byText = new Map<string, { key: Key[]; weight: number }>();
   const fail = (what: string, key: readonly Key[], fix: string): FourfoldError =>
     placed(
@@ -56,24 +63,27 @@ export async function readWeightTable(
       document,
       pointer,
     ) as FourfoldError;
-  const sql = `select ${[...keys, asDouble(value), value.inexact ?? "false"].join(", ")} from ${tableOf(opened)}`;
+  const sql = `select ${[...keys, asDouble(value), value.inexact ?? "false", value.absent ?? "false"].join(", ")} from ${tableOf(opened)}`;
   try {
     for await (const chunk of db.chunks(sql, { signal, subject: opened.subject })) {
-      const cells = [...keys, "", ""].map((_, column) => chunk.cells(column));
+      const cells = [...keys, "", "", ""].map((_, column) => chunk.cells(column));
       for (let row = 0; row < chunk.rows; row++) {
         const key = keys.map((_, k) => keyCell((cells[k] as unknown[])[row]));
         const text = keyText(key);
-        if (byText.has(text)) throw fail("has two rows for", key, "Keep one row for each key");
+        if (byText.has(text) || nulls.has(text)) throw fail("has two rows for", key, "Keep one row for each key");
         if ((cells[keys.length + 1] as unknown[])[row] === true)
           throw new FourfoldError("ERR_FOURFOLD_INTEGER", `${role}: the weight of ${showKey(child.by, key)} is an integer beyond 2^53`, {
             at: { column: weights.value },
-            fix: "Cast it: value::DOUBLE",
+            fix: 'Cast it: value::DOUBLE, or say "int64": "number"',
           });
-        byText.set(text, { key, weight: Number((cells[keys.length] as unknown[])[row]) });
+        if ((cells[keys.length + 2] as unknown[])[row] !== true)
+          byText.set(text, { key, weight: Number((cells[keys.length] as unknown[])[row]) });
+        else if (weights.missing === undefined) nulls.add(text);
+        else byText.set(text, { key, weight: weights.missing });
       }
     }
   } catch (error) {
     throw placed(error, document, opened.pointer);
   }
-  return { byText, fail };
+  return { byText, nulls, fail };
 }

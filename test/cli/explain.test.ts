@@ -1,5 +1,5 @@
 // What a run would do, told without reading the data.
-import { rmSync, truncateSync } from "node:fs";
+import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { outputOf } from "../child.ts";
@@ -26,6 +26,26 @@ describe("fourfold explain", () => {
       /process +level city: sum by country, city\naggregate +level country: mean by country\n +level world: sum by nothing/,
     );
     expect(text).toMatch(/output +one number, accuracy reproducible, nan propagate\n +nodes kept: country, world\n$/);
+  });
+
+  test("tells filters, hierarchies, policies and what stands for missing weights", async () => {
+    const more = {
+      source: { file: "nowhere.csv", where: "x > 0", path: { column: "p", names: ["country", "city"], short: "repeat" } },
+      int64: "reject",
+      levels: [{ name: "city", by: ["country", "city"], reduce: "weightedSum", weights: { expression: "a * b", missing: 1 } }],
+    };
+    writeFileSync(join(folder, "more.json"), specOf("nowhere.csv", more));
+    const text = await outputOf(fourfold(["explain", "more.json"], { cwd: folder }));
+    expect(headings(text)).toEqual(HEADINGS);
+    expect(text).toContain(
+      `init        source: csv nowhere.csv
+            where: x > 0
+            path: country, city from column "p", parted by "/"; a shorter one repeats its last part
+            value: x
+            64-bit integers are refused as values and weights
+            DuckDB reads`,
+    );
+    expect(text).toContain("process     level city: weightedSum by country, city, weighted by a * b, 1 where it is missing\n");
   });
 
   test("tells a tensor's five steps from the header of its file", async () => {

@@ -337,6 +337,21 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     expect(plainly).not.toContain("\x1b");
   });
 
+  test.each([
+    ["expression", { expression: "qty * price" }],
+    ["missing", { column: "w", missing: 0 }],
+  ])("weights with %s are for the spec's own source, not for records that stream in", async (part, weights) => {
+    const levels = [{ name: "city", by: ["city"], reduce: "weightedSum", weights }];
+    writeFileSync(at("computed.json"), JSON.stringify({ value: "x", levels }));
+    const { code, stderr } = await streamed(["computed.json"], "", folder);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^fourfold: computed\\.json:1:\\d+: level "city": records that stream in bring their weights: "${part}" .*\\[ERR_FOURFOLD_SPEC\\]`,
+      ),
+    );
+  });
+
   test("stdin that is a terminal is refused: nobody types records", async () => {
     const refused = await onTerminal(["all.json"]).catch((error: Error) => error.message);
     expect(refused).toMatch(

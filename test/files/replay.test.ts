@@ -119,6 +119,32 @@ describe("loadStreamSpec(path).replay()", () => {
     expect(error.message).toMatch(/spec\.json:1:\d+: /);
   });
 
+  test("has the columns that a hierarchy and expressions make, the weights that stand for missing ones, and the filter", async () => {
+    const text =
+      "select * from (values (2, 'de/berlin', 1.5, null, 3), (1, 'de/bonn', 2.5, 4, 3), (3, 'fr/lyon', 9, 1, 1)) as t(\"at\", place, v, w, c)";
+    const source = { sql: text, where: "v < 9", path: { column: "place", names: ["state", "town"] } };
+    const levels = [
+      { ...LEVELS[0], weights: { column: "w", missing: 0.5 } },
+      { ...LEVELS[1], weights: { expression: "c * 2" } },
+      LEVELS[2],
+    ];
+    expect(await replay(await load({ source, levels }))).toEqual([
+      { time: 1, value: 2.5, path: ["de", "bonn"], weight: 4, child: 6 },
+      { time: 2, value: 1.5, path: ["de", "berlin"], weight: 0.5, child: 6 },
+    ]);
+    const error = await failure(load({ source }).then((spec) => replay(spec)));
+    expect([error.code, error.message]).toEqual([
+      "ERR_FOURFOLD_WEIGHTS",
+      expect.stringContaining("a weight is null, in record 1 by event time"),
+    ]);
+  });
+
+  test("times may be 64-bit integers whatever int64 says of values", async () => {
+    const source = { sql: "select 5::BIGINT as at, 1.5::DOUBLE as v, 'a' as k" };
+    const rows = await replay(await load({ source, int64: "reject", ...ONE }));
+    expect(rows.map(({ time, value }) => [time, value])).toEqual([[5, 1.5]]);
+  });
+
   test("an abort ends it", async () => {
     const spec = await load({ ...sql("select range as at, range as v, range % 7 as k from range(1000000)"), ...ONE });
     const controller = new AbortController();
@@ -144,13 +170,12 @@ describe("loadStreamSpec(path).weightsOf(level)", () => {
     { name: "state", by: ["state"], reduce: "weightedMean", weights: { table: { sql: table }, value: "w" } },
   ];
 
-  test("gives the path of each child and its weight", async () => {
+  test("gives the path of each child and its weight; a null is none", async () => {
     const text = "select * from (values ('a', 'x', 0.5), ('b', null, 2), ('b', 'y', null)) as t(state, town, w)";
     const spec = await load({ source: undefined, levels: levels(text) });
     expect(await spec.weightsOf("state")).toEqual([
       [["a", "x"], 0.5],
       [["b", null], 2],
-      [["b", "y"], Number.NaN],
     ]);
     expect((await failure(spec.weightsOf("town"))).code).toBe("ERR_FOURFOLD_ARGUMENT");
   });

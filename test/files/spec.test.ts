@@ -18,6 +18,8 @@ const GOOD = {
   ],
 };
 
+const PARENTS = { key: "s", table: { file: "n.csv" }, child: "id", parent: "up", names: ["a"] };
+
 /** GOOD with the value at a path replaced; undefined removes it. */
 function but(path: (string | number)[], value: unknown): string {
   const copy = structuredClone(GOOD) as Record<string | number, unknown>;
@@ -61,8 +63,16 @@ describe("parseSpec(text)", () => {
   test.each([
     ["{}", 'needs the key "source"', ""],
     ["[]", "expected an object", ""],
-    [but(["valeu"], "v"), 'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys, stream. Did you mean "value"?', "/valeu"],
-    [but(["source", "fiel"], "x"), 'no key "fiel"; known: sql, file, format. Did you mean "file"?', "/source/fiel"],
+    [
+      but(["valeu"], "v"),
+      'no key "valeu"; known: $schema, source, value, levels, nan, nullKeys, int64, stream. Did you mean "value"?',
+      "/valeu",
+    ],
+    [
+      but(["source", "fiel"], "x"),
+      'no key "fiel"; known: sql, file, format, csv, hivePartitions, where, path, parents. Did you mean "file"?',
+      "/source/fiel",
+    ],
     [
       but(["levels", 0, "weight"], "x"),
       'no key "weight"; known: name, by, reduce, weights, ddof. Did you mean "weights"?',
@@ -94,7 +104,59 @@ describe("parseSpec(text)", () => {
     [but(["source"], { sql: "select 1", file: "x.csv" }), '"file" cannot stand beside "sql"', "/source/file"],
     [but(["source"], {}), 'needs "sql" or "file"', "/source"],
     [but(["source", "file"], "data.xlsx"), "does not tell its format", "/source/file"],
-    [but(["source", "format"], "xlsx"), 'expected "parquet", "csv", "json" or "ndjson"', "/source/format"],
+    [but(["int64"], "round"), 'expected "exact", "number" or "reject"', "/int64"],
+    [but(["source", "file"], []), "0 files, expected 1 to 10000", "/source/file"],
+    [but(["source", "file"], ["a.csv", 5]), "given 5, expected a text", "/source/file/1"],
+    [but(["source", "file"], ["a.csv", "b.json"]), '"b.json" is json, and "a.csv" is csv', "/source/file/1"],
+    [but(["source", "file"], "a.csv.bz2"), "packed in a way that cannot be read. Unpack it, or pack it with gzip or zstd", "/source/file"],
+    [but(["source", "file"], "a.parquet.gz"), "a Parquet file is packed inside, and not as a whole", "/source/file"],
+    [but(["source"], { file: "a.gz", format: "parquet" }), "a Parquet file is packed inside", "/source/file"],
+    [but(["source", "hivePartitions"], "yes"), 'given "yes", expected true or false', "/source/hivePartitions"],
+    [but(["source"], { sql: "select 1", hivePartitions: true }), '"hivePartitions" cannot stand beside "sql"', "/source/hivePartitions"],
+    [but(["source"], { sql: "select 1", csv: {} }), '"csv" cannot stand beside "sql"', "/source/csv"],
+    [but(["source"], { file: "x.json", csv: {} }), '"csv" is for CSV and TSV, the file is json', "/source/csv"],
+    [but(["source", "csv"], { delimter: ";" }), 'Did you mean "delimiter"?', "/source/csv/delimter"],
+    [but(["source", "csv"], { delimiter: "" }), "expected a text that is not empty", "/source/csv/delimiter"],
+    [but(["source", "csv"], { delimiter: "\n" }), "expected 1 to 4 bytes that end no line", "/source/csv/delimiter"],
+    [but(["source", "csv"], { delimiter: "abcde" }), "expected 1 to 4 bytes", "/source/csv/delimiter"],
+    [but(["source", "csv"], { quote: "''" }), "expected one ASCII character", "/source/csv/quote"],
+    [but(["source", "csv"], { escape: "é" }), "expected one ASCII character", "/source/csv/escape"],
+    [but(["source", "csv"], { header: 1 }), "expected true or false", "/source/csv/header"],
+    [but(["source", "csv"], { nullText: 0 }), "expected a text, or a list of texts", "/source/csv/nullText"],
+    [but(["source", "csv"], { nullText: ["NA", null] }), "expected a text, or a list of texts", "/source/csv/nullText/1"],
+    [but(["source", "csv"], { columns: {} }), "expected names with types", "/source/csv/columns"],
+    [but(["source", "csv"], { columns: { a: "INT; drop table x" } }), "which is none of a column of text", "/source/csv/columns/a"],
+    [but(["source", "csv"], { columns: { a: "DECIMAL(40,2)" } }), "which is none of a column of text", "/source/csv/columns/a"],
+    [but(["source", "where"], true), "given true, expected a text", "/source/where"],
+    [but(["source", "path"], { column: "p" }), 'needs the key "names"', "/source/path"],
+    [but(["source", "path"], { names: ["a"] }), 'needs the key "column"', "/source/path"],
+    [but(["source", "path"], { column: "p", names: [] }), "expected a list of 1 to 64 column names, outermost first", "/source/path/names"],
+    [but(["source", "path"], { column: "p", names: ["a", "A"] }), '"names" has "A" twice', "/source/path/names/1"],
+    [but(["source", "path"], { column: "p", names: ["a"], short: "pad" }), 'expected "error", "repeat" or "null"', "/source/path/short"],
+    [but(["source", "path"], { column: "p", names: ["a"], separator: "" }), "not empty", "/source/path/separator"],
+    [but(["source", "path"], { column: "p", names: ["a"], separator: "/".repeat(17) }), "at most 16", "/source/path/separator"],
+    [but(["source", "path"], { column: "p", names: ["a"], seperator: "/" }), 'Did you mean "separator"?', "/source/path/seperator"],
+    [but(["source", "parents"], { key: "s" }), 'needs the key "table"', "/source/parents"],
+    [but(["source", "parents"], { ...PARENTS, key: undefined }), 'needs the key "key"', "/source/parents"],
+    [but(["source", "parents"], { ...PARENTS, child: 1 }), "given 1, expected a text", "/source/parents/child"],
+    [but(["source", "parents"], { ...PARENTS, parent: "" }), "not empty", "/source/parents/parent"],
+    [but(["source", "parents"], { ...PARENTS, names: "a" }), "expected a list of 1 to 64 column names", "/source/parents/names"],
+    [but(["source", "parents"], { ...PARENTS, short: true }), 'expected "error", "repeat" or "null"', "/source/parents/short"],
+    [but(["source", "parents"], { ...PARENTS, table: { file: "n.csv", path: {} } }), 'no key "path"', "/source/parents/table/path"],
+    [
+      but(["source"], { file: "x.csv", path: { column: "p", names: ["a", "b"] }, parents: { ...PARENTS, names: ["B"] } }),
+      '"path" and "parents" both give a column "b"',
+      "/source/path/names/1",
+    ],
+    [but(["levels", 0, "weights"], { expression: "" }), "not empty", "/levels/0/weights/expression"],
+    [
+      but(["levels", 0, "weights"], { column: "w", expression: "w" }),
+      '"expression" cannot stand beside "column"',
+      "/levels/0/weights/expression",
+    ],
+    [but(["levels", 0, "weights"], { column: "w", missing: "0" }), "expected a finite number, such as 0 or 1", "/levels/0/weights/missing"],
+    [but(["levels", 0, "weights"], { missing: 0 }), "the children of the innermost level are records", "/levels/0/weights"],
+    [but(["source", "format"], "xlsx"), 'expected "parquet", "csv", "tsv", "json" or "ndjson"', "/source/format"],
   ])("%s is refused with its place", (text, message, pointer) => {
     const error = refusal(text);
     expect(error.code).toBe("ERR_FOURFOLD_SPEC");
@@ -148,6 +210,39 @@ describe("loadSpec(path)", () => {
       "level outer: mean by nothing (one node)",
     ]);
     expect(spec.kind).toBe("fourfold.job");
+  });
+
+  test("describes sources, hierarchies, policies and weights, one line each, the levels last", async () => {
+    const spec = await loadSpec(
+      folder.spec("s.json", {
+        source: {
+          file: ["a.tsv", "b.tsv", "c.tsv", "d.tsv"],
+          csv: { quote: "'", header: false, nullText: ["NA", "-"], columns: { id: "BIGINT", v: "DOUBLE" } },
+          hivePartitions: true,
+          where: "v >\n  1",
+          path: { column: "place", separator: "|", names: ["eu", "de"], short: "repeat" },
+          parents: { ...PARENTS, table: { file: "n.csv", where: "id > 0" }, names: ["region", "site"] },
+        },
+        value: "v",
+        int64: "number",
+        levels: [
+          { name: "a", by: ["region", "site"], reduce: "weightedSum", weights: { expression: "qty *\nprice", missing: 0 } },
+          { name: "b", by: ["region"], reduce: "weightedSum", weights: { column: "w", missing: 1 } },
+          { name: "c", by: [], reduce: "weightedSum", weights: { table: { sql: "from 'w.csv'" }, value: "w", missing: 0.5 } },
+        ],
+      }),
+    );
+    expect(spec.describe).toEqual([
+      `source: tsv a.tsv, b.tsv, c.tsv, … (4 files), quote "'", no header, null is "NA" or "-", id BIGINT v DOUBLE, hive partitions`,
+      "where: v > 1",
+      `path: eu, de from column "place", parted by "|"; a shorter one repeats its last part`,
+      `parents: region, site are the ancestors of "s" by "id" and "up" of csv n.csv, where: id > 0; a shorter one is an error`,
+      "value: v",
+      "integers beyond 2^53 become the nearest float64",
+      "level a: weightedSum by region, site, weighted by qty * price, 0 where it is missing",
+      'level b: weightedSum by region, weighted by column "w", 1 where it is missing',
+      `level c: weightedSum by nothing (one node), weighted by "w" of from 'w.csv', 0.5 where it is missing`,
+    ]);
   });
 
   test("options are checked", async () => {
@@ -218,7 +313,19 @@ test("the published schema names the same keys and words as the parser", () => {
     );
   expect(schema.$defs.window.properties.panes.enum).toEqual(known(but(["stream"], { window: { panes: "zzz" } })));
   expect(schema.properties.nullKeys.enum).toEqual(known(but(["nullKeys"], "zzz")));
-  expect(schema.$defs.source.oneOf[1].properties.format.enum).toEqual(known(but(["source", "format"], "zzz")));
+  expect(schema.properties.int64.enum).toEqual(known(but(["int64"], "zzz")));
+  expect(schema.$defs.format.enum).toEqual(known(but(["source", "format"], "zzz")));
+  const keys = (...schemas: { properties: object }[]): string[] =>
+    [...new Set(schemas.flatMap((one) => Object.keys(one.properties)))].sort();
+  const keysOf = (path: (string | number)[], value: object): string[] => [...known(but(path, { ...value, zzz: 1 }))].sort();
+  expect(keys(...schema.$defs.source.oneOf)).toEqual(keysOf(["source"], {}));
+  const ofTable = known(but(["source", "parents"], { ...PARENTS, table: { zzz: 1 } }));
+  expect(keys(...schema.$defs.table.oneOf)).toEqual([...ofTable].sort());
+  expect(keys(schema.$defs.csv)).toEqual(keysOf(["source", "csv"], {}));
+  expect(keys(schema.$defs.path)).toEqual(keysOf(["source", "path"], {}));
+  expect(keys(schema.$defs.parents)).toEqual(keysOf(["source", "parents"], {}));
+  expect(schema.$defs.short.enum).toEqual(known(but(["source", "path"], { column: "p", names: ["a"], short: "zzz" })));
+  expect(keys(...schema.$defs.weights.oneOf.filter((one: object) => "properties" in one))).toEqual(keysOf(["levels", 0, "weights"], {}));
   const described = (node: unknown): boolean =>
     typeof node !== "object" ||
     node === null ||

@@ -289,7 +289,7 @@ describe("values", () => {
 
   // 300,000 lists fit one read, 3,000,000 do not and are streamed; both are made by several threads.
   test.each([300_000, 3_000_000])("%i records in three nodes keep their node and the weights beside them", async (n) => {
-    const sql = `select i % 3 as k, i::double as v, case when i % 5 <> 0 then i end as w from range(${n}) t(i)`;
+    const sql = `select i % 3 as k, i::double as v, case when i % 5 <> 0 then i else 'nan'::double end as w from range(${n}) t(i)`;
     await query(`copy (${sql}) to '${folder.path}/large.parquet'`);
     const leaf = { name: "leaf", by: ["k"], reduce: "weightedSum", weights: { column: "w" } };
     const { values, levels } = await folder.read({ source: { file: "large.parquet" }, value: "v", levels: [leaf] });
@@ -387,7 +387,7 @@ describe("weights", () => {
     expect(error.at).toMatchObject({ level: "group", pointer: "/levels/1/weights" });
   });
 
-  test("a column two levels up is compared over the whole child, nulls included", async () => {
+  test("a column two levels up is compared over the whole child, NaN included", async () => {
     const levels = [
       { name: "leaf", by: ["g", "k"], reduce: "sum" },
       { name: "group", by: ["g"], reduce: "sum" },
@@ -395,9 +395,9 @@ describe("weights", () => {
     ];
     const error = await failure(folder.read({ source: { sql }, value: "v", levels }));
     expect(error.message).toContain('not constant within group (g "x"): it has 10 and 20');
-    const half = "select 'x' as g, unnest([1, 1, 2]) as k, 1 as v, unnest([3, null, 3]) as w";
+    const half = "select 'x' as g, unnest([1, 1, 2]) as k, 1 as v, unnest([3, 'nan'::double, 3]) as w";
     expect((await failure(folder.read({ source: { sql: half }, value: "v", levels }))).message).toContain("it has 3 and NaN");
-    const none = "select 'x' as g, unnest([1, 2]) as k, 1 as v, null::double as w";
+    const none = "select 'x' as g, unnest([1, 2]) as k, 1 as v, 'nan'::double as w";
     expect((await folder.read({ source: { sql: none }, value: "v", levels })).levels[2]?.weights).toEqual(Float64Array.of(Number.NaN));
     expect((await failure(folder.read({ source: { sql: none }, value: "v", levels, nan: "error" }))).code).toBe("ERR_FOURFOLD_NAN");
   });
