@@ -4,5 +4,17 @@ export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec 
 export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
+export { type OpenResultOptions, openResult } from "./result-file.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
 export type { SpecStream, SpecTimeUnit, SpecWindow } from "./spec-stream.ts";
+export type {
+  ChangePiece,
+  Contribution,
+  NodeChange,
+  NodeContributions,
+  StoredLevel,
+  StoredNode,
+  StoredResult,
+  TopOptions,
+  WhereOptions,
+} from "./stored-result.ts";
