@@ -16,7 +16,7 @@
 import { type ClosedTree, closedChildren, closedPath, closedValue, reducedOf, whyClosed } from "./closed-tree.ts";
 import { builtInNamed, isWeighted, keptPlaces } from "./contributions.ts";
 import { type Dyadic, dyadic, dyadicSum, minus, ONE, plus, roundedRatio, times, ZERO } from "./dyadic.ts";
-import { ExactSum } from "./exact.ts";
+import { canonical, ExactSum } from "./exact.ts";
 import { compareKeys, type Key } from "./key.ts";
 import { type Settled, settle } from "./settle.ts";
 
@@ -66,11 +66,12 @@ export function exactChange(before: number, after: number): ExactSum {
 export function changeOf(before: Place, after: Place, output: number): Change {
   const value0 = valueAt(before, output);
   const value1 = valueAt(after, output);
-  const target = exactChange(value0, value1);
-  const change = target.value();
-  const explained = new Explained(output);
+  const change = canonical(value1 - value0);
+  // Also where the difference of two finite values is beyond the doubles.
   if (!Number.isFinite(change))
     return { before: value0, after: value1, change, pieces: [], effects: new Float64Array(0), settled: undefined };
+  const target = exactChange(value0, value1);
+  const explained = new Explained(output);
   explained.open(before, after, { num: ONE, den: ONE });
   const effects = Float64Array.from(explained.effects);
   const settled = effects.every(Number.isFinite) ? settle(effects, target) : undefined;

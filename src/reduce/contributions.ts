@@ -79,8 +79,9 @@ export function contributionsOf(value: number, reduced: Reduced, children: Close
   const values = new Float64Array(children.values.length);
   const decidedBy = kind === "min" || kind === "max" ? kept.find((i) => Object.is(children.values[i], value)) : undefined;
   if (decidedBy !== undefined) values[decidedBy] = value;
-  else if (kind === "min" || kind === "max") return without("no child has the node's value");
-  else {
+  else if (kind === "min" || kind === "max") {
+    if (kept.length > 0) return without("no child has the node's value");
+  } else {
     const term = termOf(kind, reduced.ddof, kept, children);
     if (term === undefined) return without("a variance has contributions only where it is finite, and all of its values are");
     for (const i of kept) values[i] = term(i) + 0; // no -0
