@@ -3,12 +3,12 @@
  * arithmetic is in reduce/contributions.ts and reduce/changes.ts.
  */
 import { badOption, checkNames, nearest, show } from "../errors.ts";
-import { changeOf, exactChange } from "../reduce/changes.ts";
+import { changeOf, exactChange, type PieceKind } from "../reduce/changes.ts";
 import { type ClosedTree, closedChildren, closedPath, closedTree, reducedOf, whyClosed } from "../reduce/closed-tree.ts";
 import { contributionsOf, isKept, valueOfChildren } from "../reduce/contributions.ts";
 import { ExactSum } from "../reduce/exact.ts";
 import type { Key } from "../reduce/key.ts";
-import { topOf } from "../reduce/settle.ts";
+import { exactTotal, topOf } from "../reduce/settle.ts";
 import type { NanPolicy } from "../types.ts";
 import { notResult, type ResultMetadata } from "./result-metadata.ts";
 import { codesOf, missing, noKey } from "./result-paths.ts";
@@ -139,7 +139,7 @@ export class Stored implements StoredResult {
       decides: i === decidedBy,
     });
     const n = inside.values.length;
-    const common = { node, value, why, differs: given === undefined || Object.is(given, value) ? undefined : given };
+    const common = { node, output, value, why, differs: given === undefined || Object.is(given, value) ? undefined : given };
     if (values === undefined) {
       const children = Array.from({ length: Math.min(n, top) }, (_, i) => child(i, undefined));
       const others = n > top ? { children: n - top, contribution: undefined } : undefined;
@@ -160,46 +160,40 @@ export class Stored implements StoredResult {
     const { output, top } = this.#checked("diff", options);
     if (!(other instanceof Stored)) throw badOption("other", other, "a result that openResult gave");
     const level = this.#placeOf(node);
-    const after = other.at(node.path, { level: node.level });
-    const later = other.#placeOf(after);
-    this.#sameLevels(other, level, later);
-    const change = changeOf({ tree: this.#tree, level, node: node.index }, { tree: other.#tree, level: later, node: after.index }, output);
-    const { pieces, effects, settled } = change;
+    const earlier = other.at(node.path, { level: node.level });
+    const from = { tree: other.#tree, level: other.#placeOf(earlier), node: earlier.index };
+    const to = { tree: this.#tree, level, node: node.index };
+    this.#sameLevels(other, level, from.level);
+    const { before, after, change, pieces, effects, settled } = changeOf(from, to, output);
     const piece = (i: number, effect: number): ChangePiece => {
-      const { kind, level: at, before, after, why } = pieces[i]!;
+      const { kind, level: at, before: old, after: now, why } = pieces[i]!;
       return {
         kind,
-        before: before < 0 ? undefined : new Item(this.#tree, at.before, before),
-        after: after < 0 ? undefined : new Item(other.#tree, at.after, after),
+        before: old < 0 ? undefined : new Item(other.#tree, at.before, old),
+        after: now < 0 ? undefined : new Item(this.#tree, at.after, now),
         effect,
         why,
       };
     };
-    const { before, after: value } = change;
-    const common = { node: { before: node, after }, before, after: value, change: change.change };
-    if (top === Number.POSITIVE_INFINITY)
-      return {
-        ...common,
-        pieces: Array.from(effects, (x, i) => piece(i, x)),
-        others: undefined,
-        residual: settled?.residual,
-        rounding: settled?.rounding,
-      };
-    const largest = topOf(effects, settled, exactChange(before, value), top);
+    const total = (kind: PieceKind): number => exactTotal(effects.filter((_, i) => pieces[i]!.kind === kind)).value();
+    const totals = { value: total("value"), weight: total("weight"), new: total("new"), gone: total("gone") };
+    const common = { node: { before: earlier, after: node }, before, after, change, totals };
+    const largest = top === Number.POSITIVE_INFINITY ? undefined : topOf(effects, settled, exactChange(before, after), top);
+    const left = largest === undefined ? settled : largest.settled;
     return {
       ...common,
-      pieces: Array.from(largest.places, (i, at) => piece(i, largest.parts[at]!)),
-      others: largest.others && { pieces: largest.others.parts, effect: largest.others.sum },
-      residual: largest.settled?.residual,
-      rounding: largest.settled?.rounding,
+      pieces: largest ? Array.from(largest.places, (i, at) => piece(i, largest.parts[at]!)) : Array.from(effects, (x, i) => piece(i, x)),
+      others: largest?.others && { pieces: largest.others.parts, effect: largest.others.sum },
+      residual: left?.residual,
+      rounding: left?.rounding,
     };
   }
 
   /** From the node's level inwards both results have the same levels, as far as both go. */
-  #sameLevels(other: Stored, level: number, later: number): void {
-    for (let depth = 0; depth <= Math.min(level, later); depth++) {
+  #sameLevels(other: Stored, level: number, earlier: number): void {
+    for (let depth = 0; depth <= Math.min(level, earlier); depth++) {
       const one = this.levels[level - depth]!;
-      const two = other.levels[later - depth]!;
+      const two = other.levels[earlier - depth]!;
       if (one.name === two.name && one.keys.join("\0") === two.keys.join("\0")) continue;
       throw missing(
         `the results have other levels: ${show(one.name)} by ${one.keys.join(", ") || "nothing"}, and ${show(two.name)} by ${two.keys.join(", ") || "nothing"}`,

@@ -42,7 +42,8 @@ export interface Contribution {
 /** The children of a node and what they give to its value. */
 export interface NodeContributions {
   readonly node: StoredNode;
-  /** The node's value, for the output that was asked for. */
+  /** The output that was asked for, and the node's value for it. */
+  readonly output: number;
   readonly value: number;
   /** In the order of keys; with `top`, those of the largest contributions first. */
   readonly children: readonly Contribution[];
@@ -75,14 +76,16 @@ export interface ChangePiece {
   readonly why: string | undefined;
 }
 
-/** Why a node's value is another in a second result. */
+/** Why a node's value is another than in an earlier result. */
 export interface NodeChange {
-  /** The node in the first and in the second result. */
+  /** The node in the earlier and in this result. */
   readonly node: { readonly before: StoredNode; readonly after: StoredNode };
   readonly before: number;
   readonly after: number;
   /** after − before, rounded once. */
   readonly change: number;
+  /** What the pieces of each kind add together, each sum rounded once. */
+  readonly totals: Readonly<Record<PieceKind, number>>;
   /** In the order of the tree; with `top`, those of the largest effects first. */
   readonly pieces: readonly ChangePiece[];
   /** With `top`: how many pieces are left, and what they add together. */
@@ -139,8 +142,10 @@ export interface StoredResult {
    */
   contributions(node: StoredNode, options?: TopOptions): NodeContributions;
   /**
-   * Explains how a node of this result became what it is in `other`, the later one.
+   * Explains why a node of this result is not what it was in `other`, the earlier one.
    * @throws FourfoldError ERR_FOURFOLD_LEVEL if the node is not in `other`, or its levels have other names or keys there
+   * @example
+   * const { change, pieces, residual } = today.diff(yesterday, today.at(["TX"]), { top: 5 });
    */
   diff(other: StoredResult, node: StoredNode, options?: TopOptions): NodeChange;
 }
