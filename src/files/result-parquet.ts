@@ -1,6 +1,6 @@
 /** A result in a Parquet file, read through the locked door to DuckDB: metadata, then rows chunk by chunk. */
 import { dirname } from "node:path";
-import { show } from "../errors.ts";
+import { FourfoldError, show } from "../errors.ts";
 import type { Key } from "../reduce/key.ts";
 import { type Column, type Database, openDatabase, type Watch } from "./duckdb.ts";
 import { isCount, METADATA_KEY, notResult, type ResultMetadata, readMetadata } from "./result-metadata.ts";
@@ -55,9 +55,21 @@ export async function readParquetResult(
       for (let i = 0; i < chunk.rows; i++, row++) addRow(rows, metadata, places, columns, (column) => cells[column]![i], row);
     }
     return { metadata, rows };
+  } catch (error) {
+    throw damaged(error, name);
   } finally {
     db.close();
   }
+}
+
+/** What DuckDB says of a file that it cannot read, with a way out. */
+function damaged(error: unknown, name: string): unknown {
+  if (!(error instanceof FourfoldError) || error.code !== "ERR_FOURFOLD_FORMAT" || error.fix !== undefined) return error;
+  return new FourfoldError(error.code, error.message, {
+    fix: "The file may be truncated or damaged: write the result again",
+    at: { file: name },
+    cause: error,
+  });
 }
 
 async function metadataOf(db: Database, path: string, name: string, watch: Watch): Promise<unknown> {
