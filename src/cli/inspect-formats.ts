@@ -1,7 +1,6 @@
 /** What `fourfold inspect` found, for programs: JSON and CSV, line by line. */
 import type { ChangePiece, Contribution, NodeChange, NodeContributions, StoredNode, StoredResult } from "../files/index.ts";
-import { csvRow, jsonKey, jsonNumber, jsonNumbers, keyCell, keyNames, numberCell, textCell } from "../reduce/cells.ts";
-import { bitsOf } from "./formats.ts";
+import { csvRow, hexBits, jsonKey, jsonNumber, jsonNumbers, keyCell, keyNames, numberCell, textCell } from "../reduce/cells.ts";
 
 /** A node's value for an output; levels inside the one with the weight matrix have one value. */
 export const valueFor = ({ values }: StoredNode, output: number): number => values[values.length === 1 ? 0 : output]!;
@@ -12,7 +11,7 @@ const jsonOr = (value: number | undefined): string => (value === undefined ? "nu
 function fieldsOf({ level, path, value, values, count, weight }: StoredNode): string {
   const several = values.length === 1 ? "" : `,"values":${jsonNumbers(values)}`;
   const weighs = weight === undefined ? "" : `,"weight":${jsonNumber(weight)}`;
-  return `"level":${JSON.stringify(level)},"path":[${path.map(jsonKey).join(",")}],"value":${jsonNumber(value)}${several},"bits":"${bitsOf(value)}","count":${count}${weighs}`;
+  return `"level":${JSON.stringify(level)},"path":[${path.map(jsonKey).join(",")}],"value":${jsonNumber(value)}${several},"bits":"${hexBits(value)}","count":${count}${weighs}`;
 }
 
 function aboutResult({ file, contract, accuracy, nan, records }: StoredResult): string {

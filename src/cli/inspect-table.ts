@@ -1,9 +1,8 @@
 /** What `fourfold inspect` found, for people: a node, its children by the size of what they give, and the lines that make the sum exact. */
 import type { ChangePiece, NodeChange, NodeContributions, StoredNode, StoredResult } from "../files/index.ts";
-import { numberCell } from "../reduce/cells.ts";
+import { hexBits, numberCell } from "../reduce/cells.ts";
 import type { Key } from "../reduce/key.ts";
 import { harmless } from "./failure.ts";
-import { bitsOf } from "./formats.ts";
 import { valueFor } from "./inspect-formats.ts";
 import { digits, grouped, plural, rows } from "./table.ts";
 
@@ -73,7 +72,7 @@ export function* tableChildren(
   yield* about(result, bold, node);
   const value = opened?.value ?? node.value;
   yield line("value", bold(digits(value)));
-  yield line("bits", bitsOf(value));
+  yield line("bits", hexBits(value));
   if (node.weight !== undefined) yield line("weight", numberCell(node.weight));
   yield line("records", grouped(node.count));
   if (opened === undefined) {

@@ -83,6 +83,7 @@ function formatOf(path: string, head: Buffer): "parquet" | "json" {
     throw notResult(path, `${ending === "csv" || ending === "tsv" ? "CSV" : "NDJSON"} does not say how its levels reduce`, ending, way);
   if (head.toString("latin1", 0, 4) === "PAR1") return "parquet";
   if (/^(\ufeff|ï»¿)?\s*\{/.test(head.toString("latin1"))) return "json";
+  if (head.toString("latin1", 0, 6) === "ARROW1") throw notResult(path, "it is Arrow, which inspect does not read", ending, way);
   throw notResult(path, "it is neither Parquet nor JSON", ending, way);
 }
 

@@ -1,5 +1,6 @@
 /** A result in a JSON document, as `fourfold run --format json` writes it: the metadata under "fourfold", the nodes under "levels". */
 import { show } from "../errors.ts";
+import { hexBits } from "../reduce/cells.ts";
 import type { Key } from "../reduce/key.ts";
 import { fieldsOf, isCount, METADATA_KEY, notResult, type ResultMetadata, readMetadata } from "./result-metadata.ts";
 import { ResultRows } from "./result-rows.ts";
@@ -42,7 +43,7 @@ function addNode(rows: ResultRows, { levels }: ResultMetadata, level: number, no
   const several = Array.isArray(values);
   const read = (several ? (values as unknown[]) : [value]).map((one) => numberOf(one) ?? fail("its value is a number", one, "value"));
   const exact = several ? bits : [bits];
-  if (bits !== undefined && !(Array.isArray(exact) && exact.length === read.length && read.every((one, r) => bitsOf(one) === exact[r])))
+  if (bits !== undefined && !(Array.isArray(exact) && exact.length === read.length && read.every((one, r) => hexBits(one) === exact[r])))
     fail("its bits are those of its value", bits, "bits");
   if (!isCount(count)) fail("its count is a whole number", count, "count");
   const weighs =
@@ -64,11 +65,4 @@ const SPECIALS: ReadonlyMap<unknown, number> = new Map([
 /** A number, or one of those that JSON writes as texts. */
 function numberOf(value: unknown): number | undefined {
   return typeof value === "number" ? value : SPECIALS.get(value);
-}
-
-const view = new DataView(new ArrayBuffer(8));
-
-function bitsOf(value: number): string {
-  view.setFloat64(0, value);
-  return view.getBigUint64(0).toString(16).padStart(16, "0");
 }

@@ -18,6 +18,8 @@ const KEYS_MAX = 256;
 /** A level of a result at rest. */
 export interface MetadataLevel {
   readonly name: string;
+  /** Its place in the chain; 0 is the innermost. */
+  readonly index: number;
   /** The name of its reduction: a built-in's or the user's. */
   readonly reduce: string;
   /** Delta degrees of freedom, for `variance`. */
@@ -38,6 +40,8 @@ export interface ResultMetadata {
   readonly nan: NanPolicy;
   /** Records that were reduced. */
   readonly records: number;
+  /** Key columns of Parquet files that hold several kinds of keys as text. */
+  readonly mixed: readonly string[];
 }
 
 /** Checks the metadata of `file`. @throws FourfoldError ERR_FOURFOLD_FORMAT */
@@ -46,7 +50,7 @@ export function readMetadata(value: unknown, file: string): ResultMetadata {
     throw notResult(file, `its metadata are not as they should be: ${what}, given ${show(given)}`, given);
   };
   const fields = fieldsOf(value) ?? fail("an object", value);
-  const { version, levels, contract, accuracy, nan, records } = fields;
+  const { version, levels, contract, accuracy, nan, records, mixed = [] } = fields;
   if (version !== VERSION) {
     if (Number.isSafeInteger(version) && (version as number) > VERSION)
       throw notResult(
@@ -58,9 +62,10 @@ export function readMetadata(value: unknown, file: string): ResultMetadata {
     fail(`"version" is ${VERSION}`, version);
   }
   if (!Array.isArray(levels) || levels.length === 0 || levels.length > LEVELS_MAX) fail(`"levels" is a list of 1 to ${LEVELS_MAX}`, levels);
-  const read = (levels as unknown[]).map((level, i) => readLevel(level, (what, given) => fail(`"levels" ${i}: ${what}`, given)));
-  for (const [i, { name, keys }] of read.entries()) {
+  const read = (levels as unknown[]).map((level, i) => readLevel(level, i, (what, given) => fail(`"levels" ${i}: ${what}`, given)));
+  for (const [i, { name, index, keys }] of read.entries()) {
     if (read.findIndex((other) => other.name === name) !== i) fail("each level has a name of its own", name);
+    if (i > 0 && index <= read[i - 1]!.index) fail('"index" rises', index);
     const inner = read[i - 1]?.keys;
     if (inner !== undefined && !keys.every((key, column) => key === inner[column]))
       fail(`the keys of level ${show(name)} are the first ones of the level inside it, ${inner.join(", ")}`, keys);
@@ -69,18 +74,22 @@ export function readMetadata(value: unknown, file: string): ResultMetadata {
   if (typeof accuracy !== "string") fail('"accuracy" is a text', accuracy);
   if (nan !== "propagate" && nan !== "skip" && nan !== "error") fail('"nan" is propagate, skip or error', nan);
   if (!isCount(records)) fail('"records" is a whole number', records);
+  if (!Array.isArray(mixed) || !mixed.every((key) => typeof key === "string")) fail('"mixed" is a list of texts', mixed);
   return {
     levels: read,
     contract: contract as string,
     accuracy: accuracy as string,
     nan: nan as NanPolicy,
     records: records as number,
+    mixed: mixed as string[],
   };
 }
 
-function readLevel(value: unknown, fail: (what: string, given: unknown) => never): MetadataLevel {
-  const { name, reduce, ddof, keys, weighted } = fieldsOf(value) ?? fail("a level is an object", value);
+function readLevel(value: unknown, place: number, fail: (what: string, given: unknown) => never): MetadataLevel {
+  // Without a place all levels of the chain are there.
+  const { name, index = place, reduce, ddof, keys, weighted } = fieldsOf(value) ?? fail("a level is an object", value);
   if (typeof name !== "string" || name === "") fail('"name" is a text', name);
+  if (!isCount(index)) fail('"index" is a whole number', index);
   if (typeof reduce !== "string" || reduce === "") fail('"reduce" is a text', reduce);
   if (ddof !== undefined && !isCount(ddof)) fail('"ddof" is a whole number', ddof);
   if (!Array.isArray(keys) || keys.length > KEYS_MAX || !keys.every((key) => typeof key === "string"))
@@ -88,6 +97,7 @@ function readLevel(value: unknown, fail: (what: string, given: unknown) => never
   if (typeof weighted !== "boolean") fail('"weighted" is true or false', weighted);
   return {
     name: name as string,
+    index: index as number,
     reduce: reduce as string,
     ...(ddof === undefined ? {} : { ddof: ddof as number }),
     keys: keys as string[],

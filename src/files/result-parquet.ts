@@ -1,7 +1,7 @@
 /** A result in a Parquet file, read through the locked door to DuckDB: metadata, then rows chunk by chunk. */
 import { dirname } from "node:path";
 import { FourfoldError, show } from "../errors.ts";
-import type { Key } from "../reduce/key.ts";
+import { type Key, plainKey } from "../reduce/key.ts";
 import { type Column, type Database, openDatabase, type Watch } from "./duckdb.ts";
 import { isCount, METADATA_KEY, notResult, type ResultMetadata, readMetadata } from "./result-metadata.ts";
 import { ResultRows } from "./result-rows.ts";
@@ -93,10 +93,12 @@ interface Columns {
   readonly sql: string;
   readonly keys: number;
   readonly outputs: number;
+  /** For each key column, whether it holds keys of several kinds as text. */
+  readonly mixed: readonly boolean[];
 }
 
 /** The columns of a result, which stand in one order: level, keys, values, count, weight. */
-function columnsOf(all: readonly Column[], { levels }: ResultMetadata, name: string): Columns {
+function columnsOf(all: readonly Column[], { levels, mixed }: ResultMetadata, name: string): Columns {
   const { keys } = levels[0]!;
   const fail = (column: Column | undefined, expected: string): never => {
     const given = column === undefined ? "no column" : `${show(column.name)}, ${column.type}`;
@@ -125,14 +127,20 @@ function columnsOf(all: readonly Column[], { levels }: ResultMetadata, name: str
   for (let r = 0; r < outputs; r++) is(1 + keys.length + r, outputs === 1 ? "value" : `value${r}`, "DOUBLE");
   is(1 + keys.length + outputs, "count", "BIGINT");
   is(2 + keys.length + outputs, "weight", "DOUBLE");
-  return { all, sql: all.map((column) => identifier(column.name)).join(", "), keys: keys.length, outputs };
+  return {
+    all,
+    sql: all.map((column) => identifier(column.name)).join(", "),
+    keys: keys.length,
+    outputs,
+    mixed: keys.map((key) => mixed.includes(key)),
+  };
 }
 
 function addRow(
   rows: ResultRows,
   { levels }: ResultMetadata,
   places: ReadonlyMap<unknown, number>,
-  { keys, outputs, all }: Columns,
+  { keys, outputs, all, mixed }: Columns,
   cell: (column: number) => unknown,
   row: number,
 ): void {
@@ -142,7 +150,7 @@ function addRow(
   const path: Key[] = [];
   for (let i = 0; i < keys; i++) {
     const key = cell(1 + i);
-    if (i < depth) path.push(plain(key));
+    if (i < depth) path.push(mixed[i] && typeof key === "string" ? unmixed(key) : plain(key));
     else if (key !== null)
       throw rows.fail(row, `level ${show(levels[level]!.name)} has no key ${show(all[1 + i]!.name)}`, key, all[1 + i]!.name);
   }
@@ -156,6 +164,22 @@ function addRow(
   if (!isCount(count)) throw rows.fail(row, `its count is ${show(cell(1 + keys + outputs))}`, count, "count");
   const weight = cell(2 + keys + outputs);
   rows.add({ level, path, values, count, weight: typeof weight === "number" ? weight : undefined }, row);
+}
+
+/** What numbers and booleans look like as text in a column of several kinds. */
+const OTHER_KIND = /^(?:true|false|-?Infinity|-?\d+(?:\.\d+)?(?:e[+-]\d+)?)$/;
+
+/** A key in a column of several kinds: numbers and booleans as they are written, and strings that look like one, or begin with a quote, as JSON. */
+function unmixed(text: string): Key {
+  if (text === "true" || text === "false") return text === "true";
+  if (OTHER_KIND.test(text)) return /^-?\d+$/.test(text) ? plainKey(BigInt(text)) : Number(text) + 0;
+  if (!text.startsWith('"')) return text;
+  try {
+    const string: unknown = JSON.parse(text);
+    return typeof string === "string" ? string : text;
+  } catch {
+    return text;
+  }
 }
 
 /** A key as the grouping of records made it: NaN is null, and -0 is 0 (contract clause 10a). */

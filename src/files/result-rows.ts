@@ -117,13 +117,12 @@ export class ResultRows {
   /** The levels that have rows, innermost first. @throws FourfoldError ERR_FOURFOLD_FORMAT if none has */
   take(): ClosedInput[] {
     const inputs: ClosedInput[] = [];
-    let between: string[] = [];
+    let last: number | undefined; // the place in the chain of the level before
     for (const [i, rows] of this.#levels.entries()) {
-      const { name, reduce, ddof = 0, keys } = this.#metadata.levels[i]!;
-      if (rows.rows > 0) {
-        inputs.push({ rules: { name, reduce, ddof, keys }, rows: rows.take(), between });
-        between = [];
-      } else if (inputs.length > 0) between.push(name);
+      const { name, index, reduce, ddof = 0, keys } = this.#metadata.levels[i]!;
+      if (rows.rows === 0) continue;
+      inputs.push({ rules: { name, reduce, ddof, keys }, rows: rows.take(), gap: last !== undefined && index - last > 1 });
+      last = index;
     }
     return inputs;
   }

@@ -43,6 +43,13 @@ export function textCell(text: string): string {
   return safe === "" || /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
+/** The big-endian bytes of a float64 in hexadecimal. */
+export function hexBits(value: number): string {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setFloat64(0, value);
+  return bytes.getBigUint64(0).toString(16).padStart(16, "0");
+}
+
 /** Names of key columns beside columns that are always there: one with the name of such a column says that it is a key. */
 export function keyNames(keys: readonly string[], taken: readonly string[]): string[] {
   return keys.map((name) => (taken.includes(name) ? `key ${name}` : name));

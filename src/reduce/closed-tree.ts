@@ -32,8 +32,8 @@ export interface ClosedRows {
 /** A kept level: its nodes in ascending order of their keys (contract clause 10a), so that siblings lie side by side. */
 export interface ClosedLevel extends ClosedRules, ClosedRows {
   readonly nodes: number;
-  /** Levels between this one and the next one inwards that is kept: if there are any, the nodes there are not the children. */
-  readonly between: readonly string[];
+  /** True if there is a level between this one and the next one inwards: then the nodes there are not the children. */
+  readonly gap: boolean;
   /** nodes + 1 places in the level inside; undefined for the innermost. */
   readonly starts: Uint32Array | undefined;
 }
@@ -51,7 +51,7 @@ export interface ClosedTree {
 export interface ClosedInput {
   readonly rules: ClosedRules;
   readonly rows: ClosedRows;
-  readonly between: readonly string[];
+  readonly gap: boolean;
 }
 
 /**
@@ -61,12 +61,12 @@ export interface ClosedInput {
 export function closedTree(inputs: readonly ClosedInput[], dictionaries: readonly (readonly Key[])[], nan: NanPolicy): ClosedTree {
   const ranks = dictionaries.map(ranksOf);
   const levels: ClosedLevel[] = [];
-  for (const { rules, rows, between } of inputs) {
+  for (const { rules, rows, gap } of inputs) {
     const sorted = inKeyOrder(rules, rows, ranks, dictionaries);
     const inner = levels.at(-1);
     const nodes = sorted.counts.length;
     const starts = inner && startsOf(rules.name, { ...sorted, nodes }, inner, ranks, dictionaries);
-    levels.push({ ...rules, ...sorted, nodes, between, starts });
+    levels.push({ ...rules, ...sorted, nodes, gap, starts });
   }
   return { levels, dictionaries, nan };
 }
@@ -167,11 +167,10 @@ export function closedValue({ values, outputs, nodes }: ClosedLevel, node: numbe
 
 /** Why a node's children are not there to be opened; undefined if they are. */
 export function whyClosed(tree: ClosedTree, level: number, output: number): string | undefined {
-  const { name, between, outputs } = tree.levels[level]!;
+  const { name, gap, outputs } = tree.levels[level]!;
   const inner = tree.levels[level - 1];
   if (inner === undefined) return `level "${name}" is the innermost of the result`;
-  if (between.length > 0)
-    return `the level inside "${name}", ${between.map((other) => `"${other}"`).join(", ")}, is not in the result: keep it with --keep all`;
+  if (gap) return `the level inside "${name}" was not kept`;
   return outputs > inner.outputs && output > 0
     ? `level "${name}" has a matrix of weights, of which a result holds those of output 0`
     : undefined;

@@ -61,7 +61,7 @@ describe.each([
       records: 9,
       outputs: 1,
     });
-    expect(levels).toEqual(LEVELS.map((level, i) => ({ ...level, nodes: [3, 2, 1][i] })));
+    expect(levels).toEqual(LEVELS.map((level, index) => ({ ...level, index, nodes: [3, 2, 1][index] })));
   });
 
   test("finds nodes by their keys, and their children", () => {
@@ -122,6 +122,19 @@ describe("paths", () => {
       ),
     );
     expect([mixed.at([7]).value, mixed.at(["7"]).value]).toEqual([2, 1]);
+  });
+
+  test("of a Parquet column with several kinds of keys have the kinds again", async () => {
+    const levels = [{ name: "a", reduce: "sum", keys: ["a"], weighted: false }];
+    const texts = ["7", '"7"', "true", '"true"', "x", '"\\"q"', "0.5", "9007199254740993"];
+    const path = folder.file("kinds.parquet", "");
+    await parquetResult(
+      path,
+      metadata(levels, { mixed: ["a"] }),
+      texts.map((text, i): Row => ["a", [text], i, 1]),
+    );
+    const result = await openResult(path);
+    expect([...result.nodes("a")].map(({ path: [key] }) => key)).toEqual([true, 0.5, 7, 9007199254740993n, '"q', "7", "true", "x"]);
   });
 
   test("that lead nowhere name the nearest key and the ones there are", async () => {
@@ -281,11 +294,20 @@ describe("contributions", () => {
     }
   });
 
+  test("are not given across a level that the chain has and the result does not name", async () => {
+    const levels = [LEVELS[0]!, LEVELS[2]!].map((level, i) => ({ ...level, index: 2 * i }));
+    const rows = ROWS.filter(([level]) => level !== "region");
+    for (const result of await each("unnamed", metadata(levels), rows)) {
+      const error = await failure((async () => result.contributions(result.at([])))());
+      expect(error.message).toMatch(/the level inside "fleet" was not kept/);
+    }
+  });
+
   test("are not given across a level that was not kept", async () => {
     const rows = ROWS.filter(([level]) => level !== "region");
     for (const result of await each("gap", metadata(LEVELS), rows)) {
       const error = await failure((async () => result.contributions(result.at([])))());
-      expect(error.message).toMatch(/the level inside "fleet", "region", is not in the result/);
+      expect(error.message).toMatch(/the level inside "fleet" was not kept/);
     }
   });
 });
@@ -437,6 +459,7 @@ describe("a file that is no result is refused, with what is wrong", () => {
     ["neither Parquet nor JSON", "hello", /neither Parquet nor JSON/],
     ["nothing", "", /neither Parquet nor JSON/],
     ["Parquet that ends early", "PAR1", /./],
+    ["Arrow", "ARROW1\0\0", /it is Arrow, which inspect does not read\. Write it as Parquet or JSON/],
   ])("%s", async (name, text, expected) => {
     const error = await failure(openResult(folder.file(`bad ${name}.json`, text)));
     expect(error.code).toBe("ERR_FOURFOLD_FORMAT");

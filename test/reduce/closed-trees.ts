@@ -100,7 +100,7 @@ export function treeOf(root: PlainNode, rules: readonly PlainRules[], nan: NanPo
       counts: Float64Array.from(nodes, ({ count }) => count),
       weights: Float64Array.from(nodes, ({ weight }) => weight),
     },
-    between: [],
+    gap: false,
   }));
   return closedTree(inputs.reverse(), dictionaries, nan);
 }
