@@ -87,7 +87,7 @@ function head(keys: readonly string[], first: string, ...rest: readonly string[]
 /** A row: what it is, level, keys and numbers. */
 function row(kind: string, keys: readonly string[], node: StoredNode | undefined, ...numbers: readonly (number | undefined)[]): string {
   const cells = keys.map((_, i) => (node !== undefined && i < node.path.length ? keyCell(node.path[i]!) : ""));
-  return csvRow([kind, textCell(node?.level ?? ""), ...cells, ...numbers.map(cell)]);
+  return csvRow([kind, node === undefined ? "" : textCell(node.level), ...cells, ...numbers.map(cell)]);
 }
 
 const keysAt = ({ levels }: StoredResult, level: string): readonly string[] => levels.find(({ name }) => name === level)!.keys;

@@ -154,8 +154,8 @@ Where to look:
 What to show:
   --top N               the N children that give most, and the others as one line; all for all of them.
                         A table has 20 without it, the other formats all
-  --diff OTHER          why the node is not what it was in OTHER, an earlier result: which nodes moved it, by their values
-                        and by their weights
+  --diff OTHER          why the node is not what it was in OTHER, an earlier result: which nodes moved it, by
+                        their values and by their weights
   --format FORMAT       table (for people, the default), json or csv
   --out FILE            write there instead of to stdout, all of it or nothing
   --verbose             with an error, its stack and cause
