@@ -47,22 +47,18 @@ const inspect = (...args: readonly string[]): Promise<string> => outputOf(fourfo
 
 describe("the table", () => {
   test.each(["a.json", "a.parquet"])("shows a node's children by what they give, the residual and the sum: %s", async (file) => {
-    expect(await inspect(file, "--path", "eu")).toBe(
-      `node      region eu, weightedMean
+    expect(await inspect(file, "--path", "eu")).toBe(`node      region eu, weightedMean
 result    accuracy reproducible, nan propagate, contract 1
 value     5.0000000000000000
 bits      ${bitsOf(5)}
 records   1,202
 
-  site               value  weight  records        contribution    share
-  s2    6.0000000000000000       3    1,200  4.5000000000000000  90.00 %
-  s/1   2.0000000000000000       1        2  0.5000000000000000  10.00 %
-  residual                                   0.0000000000000000
-  sum                                        5.0000000000000000
-`
-        .replace(/(?<=\n {2})(site|s2 {2}|s\/1)/g, (name) => name.padEnd(8))
-        .replace("site    ", "site    "),
-    );
+  site                   value  weight  records         contribution    share
+  s2        6.0000000000000000       3    1,200  4.5000000000000000   90.00 %
+  s/1       2.0000000000000000       1        2  0.50000000000000000  10.00 %
+  residual                                       0.0000000000000000
+  sum                                            5.0000000000000000
+`);
   });
 
   test("says which child decides a maximum", async () => {
