@@ -26,7 +26,7 @@ export function hex(x: number): string {
 }
 
 /** A closed node over children. */
-export function closed({ reduce, ddof }: PlainRules, nan: NanPolicy, weight: number, children: ReadonlyMap<string, PlainNode>): PlainNode {
+function closed({ reduce, ddof }: PlainRules, nan: NanPolicy, weight: number, children: ReadonlyMap<string, PlainNode>): PlainNode {
   const nodes = [...children.values()];
   const inside: ClosedChildren = {
     values: nodes.map(({ value }) => value),
