@@ -47,6 +47,8 @@ async function dispatch(args: readonly string[], signal: AbortSignal): Promise<n
       return (await import("./stream.ts")).stream(rest, signal);
     case "explain":
       return (await import("./explain.ts")).explain(rest, signal);
+    case "inspect":
+      return (await import("./inspect.ts")).inspect(rest, signal);
     case "doctor":
       return (await import("./doctor.ts")).doctor(rest);
     case "setup":

@@ -59,7 +59,7 @@ function* ends(name: string, nodes: readonly Node[], best: TableOptions["best"],
 }
 
 /** Nodes as rows: path, value by its point, records. */
-export function rows(nodes: readonly Node[]): string {
+export function rows(nodes: readonly Pick<Node, "path" | "value" | "count">[]): string {
   const labels = nodes.map(({ path }) => harmless(path.map(String).join(" / ")));
   const values = nodes.map(({ value }) => digits(value));
   const counts = nodes.map(({ count }) => grouped(count));

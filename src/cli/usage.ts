@@ -1,7 +1,7 @@
 /** The help texts. Plain text, so that help loads nothing. */
 
 /** The commands, in the order help lists them. */
-export const COMMANDS = ["run", "stream", "explain", "doctor", "setup"] as const;
+export const COMMANDS = ["run", "stream", "explain", "inspect", "doctor", "setup"] as const;
 
 /** A command of `fourfold`. */
 export type Command = (typeof COMMANDS)[number];
@@ -22,6 +22,7 @@ Commands:
   run X.npy             roll up a tensor: NPY, NPZ, Arrow, Zarr or raw
   stream SPEC           roll up records while they come
   explain SPEC|X.npy    say what a run would do, in five steps
+  inspect RESULT        open a result: what each child gives to a node, and why a node changed
   doctor                say what works on this machine, and how to get what does not
   setup tensorflow      get the native TensorFlow library
   setup webgpu          get what runs tensor operations on a GPU
@@ -141,6 +142,34 @@ Options:
 Examples:
   fourfold explain flights.json
   fourfold explain --weights a.npy,b.npy x.npy
+`,
+  inspect: `Usage: fourfold inspect RESULT [--path PATH] [OPTIONS]
+       fourfold inspect RESULT --diff OTHER [--path PATH] [OPTIONS]
+
+Opens a result that fourfold run wrote with --keep all, as Parquet or JSON: the children of a node with their values and
+weights, and what each of them gives to the node's value. Contributions and one residual add up to the value exactly.
+
+Where to look:
+  --path PATH           a node by its keys: TX/DFW. The name of the outermost level may stand before: nation/TX/DFW.
+                        Without it the outermost node
+  --separator TEXT      what stands between the keys of a path, / without it
+  --key KEY             the keys one by one, as they are, instead of a path; may be repeated
+  --level NAME          the level, if several have as many keys; alone it lists the nodes of a level
+  --output N            which output, of a chain that has several; 0 without it
+
+What to show:
+  --top N               the N children that give most, and the others as one line; all for all of them.
+                        A table has 20 without it, the other formats all
+  --diff OTHER          why the node is not what it was in OTHER, an earlier result: which nodes moved it, by
+                        their values and by their weights
+  --format FORMAT       table (for people, the default), json or csv
+  --out FILE            write there instead of to stdout, all of it or nothing
+  --verbose             with an error, its stack and cause
+
+Examples:
+  fourfold run flights.json --keep all --format json --out flights.result.json
+  fourfold inspect flights.result.json --path nation/TX/DFW --top 5
+  fourfold inspect today.parquet --diff yesterday.parquet --top 10
 `,
   doctor: `Usage: fourfold doctor [--json] [--calibrate]
 

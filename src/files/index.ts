@@ -24,7 +24,19 @@ export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parque
 export { openRaw, type RawOptions } from "./raw.ts";
 export { type Records, type RecordsOptions, records } from "./records.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
+export { type OpenResultOptions, openResult } from "./result-file.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
 export type { SpecStream, SpecTimeUnit, SpecWindow } from "./spec-stream.ts";
+export type {
+  ChangePiece,
+  Contribution,
+  NodeChange,
+  NodeContributions,
+  StoredLevel,
+  StoredNode,
+  StoredResult,
+  TopOptions,
+  WhereOptions,
+} from "./stored-result.ts";
 export { openTensor, type TensorFormat, type TensorOptions } from "./tensor.ts";
 export { openZarr, type ZarrOptions } from "./zarr.ts";

@@ -5,7 +5,7 @@
  */
 
 /** A finite float64 as mantissa · 2^exponent, with an integer mantissa below 2^53 in size. */
-function decompose(x: number): { mantissa: bigint; exponent: number } {
+export function decompose(x: number): { mantissa: bigint; exponent: number } {
   bits.setFloat64(0, x);
   const word = bits.getBigUint64(0);
   const field = Number((word >> 52n) & 0x7ffn);
@@ -16,7 +16,8 @@ function decompose(x: number): { mantissa: bigint; exponent: number } {
 
 const bits = new DataView(new ArrayBuffer(8));
 
-const bitLength = (n: bigint): number => (n === 0n ? 0 : n.toString(2).length);
+/** Binary digits of n; 0 for 0. */
+export const bitLength = (n: bigint): number => (n === 0n ? 0 : n.toString(2).length);
 
 /**
  * Rounds num / den · 2^exponent to the nearest float64, ties to even; den > 0. Zero gives +0;
