@@ -36,6 +36,7 @@ export {
   weightedSum,
 } from "./reduce/reductions.ts";
 export type { LevelView, Node } from "./reduce/result.ts";
+export type { ResultLevel } from "./reduce/result-levels.ts";
 export { type Distributed, distribute, type Offsets } from "./reduce/tree.ts";
 export type { NumberList, WeightsByKey, WeightsInput } from "./reduce/weights.ts";
 export { type SlidingWindow, type SlidingWindowOptions, slidingWindow } from "./reduce/window.ts";

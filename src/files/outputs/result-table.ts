@@ -51,6 +51,9 @@ export interface Batch {
 /** Rows of a batch: DuckDB's row group. */
 const BATCH_ROWS = 122_880;
 
+/** The columns beside keys and values: level, count, weight. */
+const OTHER_COLUMNS = 3;
+
 /** Characters of a batch's keys: long keys make shorter batches. */
 const BATCH_CHARS = 1 << 24;
 
@@ -141,7 +144,7 @@ export class ResultTable {
       let batch: BatchWriter | undefined;
       let left = level.view.length;
       for (const node of level.view) {
-        batch ??= new BatchWriter(columns, kinds, level, Math.min(BATCH_ROWS, left));
+        batch ??= new BatchWriter(columns, this.keys.length, kinds, level, Math.min(BATCH_ROWS, left));
         batch.add(node.path, node.values, node.count, level.weighs ? node.weight : undefined);
         if (--left % TURN_NODES === 0) yield undefined;
         if (!batch.full) continue;
@@ -181,12 +184,12 @@ class BatchWriter {
   #rows = 0;
   #chars = 0;
 
-  constructor(columns: readonly TableColumn[], kinds: KeyKinds, level: TableLevel, room: number) {
+  constructor(columns: readonly TableColumn[], keys: number, kinds: KeyKinds, level: TableLevel, room: number) {
     this.#columns = columns;
     this.#kinds = kinds;
     this.#level = level;
-    this.#outputs = columns.filter(({ name }) => /^value\d*$/.test(name)).length;
-    this.#keys = columns.length - 3 - this.#outputs;
+    this.#keys = keys;
+    this.#outputs = columns.length - OTHER_COLUMNS - keys;
     this.#room = room;
     this.#values = columns.map(({ kind }) => (kind === "text" ? [] : new ARRAYS[kind](room)));
     this.#valid = columns.map(() => undefined);

@@ -121,6 +121,14 @@ describe("columns", () => {
     );
   });
 
+  test("of keys may be called like values of several outputs, where there is one", async () => {
+    const result = await keyed(["a", "b"], "value1");
+    await writeResult(result, at("v.parquet"));
+    const { rows, columns } = await readParquet(at("v.parquet"));
+    expect(columns[1]).toBe("value1 BYTE_ARRAY UTF8");
+    expect(rows).toEqual(rowsOf(result));
+  });
+
   test("of several outputs are value0, value1, …, null at levels with fewer", async () => {
     const c = chain({
       f: sum(),
