@@ -37,6 +37,7 @@ import { type Levels, outputsLast } from "./reduce/result.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { type Result, RunResult } from "./result.ts";
+import { runJob } from "./rolled.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
 import { FrameStore } from "./stream/frames.ts";
 import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
@@ -227,7 +228,11 @@ export class Engine {
     checkRunOptions(options);
     return this.#admit(options.signal, async () => {
       const started = performance.now();
-      if (isJob) return this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+      if (isJob) {
+        const inMemory = async (): Promise<Result> =>
+          this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+        return runJob(first, options, this.#problems.accuracy(options, { form: "records" }), inMemory, (records) => this.#count(records));
+      }
       const input = second as Input;
       const leaves = this.#leavesOfInput(input);
       leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
@@ -591,8 +596,7 @@ export class Engine {
     const values = outputsLast(outermost.values, outermost.outputs);
     const bounds = output.bounds ?? (options.errorBound ? errorBound(fitted, data, CONTRACT_F64) : undefined);
     const errorBounds = bounds && outputsLast(bounds, outermost.outputs);
-    this.#runs++;
-    this.#records += plan.leaves;
+    this.#count(plan.leaves);
     const { processMs, aggregateMs } = output;
     const ms = [placed - started, planned - placed, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
     const where = { startedAt: started, endedAt: performance.now(), devices: output.devices, moved: output.moved };
@@ -607,6 +611,11 @@ export class Engine {
       return given![order ? order[position]! : position]!;
     };
     return { tree, values: levels, keys, leaves: wanted ? { at } : undefined, order };
+  }
+
+  #count(records: number): void {
+    this.#runs++;
+    this.#records += records;
   }
 
   #open(): void {
