@@ -282,7 +282,7 @@ class TableReader {
           const found = constants.get(level) as number[];
           const kept = cell(present, row);
           const least = kept === 0 ? Number.NaN : cell(low, row);
-          const greatest = kept === n ? cell(high, row) : Number.NaN;
+          const greatest = kept === n && n > 0 ? cell(high, row) : Number.NaN; // without keys there is a node even without records
           const child = builders[level - 1] as LevelBuilder;
           if (found.length < child.starts.length) found.push(least);
           const first = found.at(-1) as number;

@@ -133,7 +133,7 @@ export class NodeTable {
       room.set(column);
       return room;
     };
-    for (const columns of [this.#words, this.#lows, this.#highs]) columns.forEach((column, i) => (columns[i] = larger(column)));
+    for (const columns of [this.#words, this.#lows, this.#highs]) for (const [i, column] of columns.entries()) columns[i] = larger(column);
     let slots = this.#slots.length;
     while (slots < SLOTS_PER_NODE * this.#room) slots *= 2;
     this.#slots = new Int32Array(slots).fill(-1);
