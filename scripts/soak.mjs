@@ -36,6 +36,11 @@ const STAGES = {
     env: { FOURFOLD_CHAINS: "100000" },
     files: ["test/reduce/bound.test.ts", "test/reduce/sizes.test.ts", "test/backends/tfjs-cpu.test.ts"],
   },
+  large: {
+    cases: "a table of 100,000,000 records in 10,000,000 nodes within 2 GiB, and one of a tenth",
+    env: { FOURFOLD_RECORDS: "1e8" },
+    files: ["test/files/large-table.size.test.ts"],
+  },
   overload: {
     cases: "ten minutes of a producer ten times too fast, for each kind of source and overflow",
     env: { FOURFOLD_SECONDS: "600" },

@@ -5,7 +5,7 @@
  * tables that fit, and both give the same bits.
  */
 import { freemem } from "node:os";
-import { type FourfoldError, show, throwIfAborted } from "../errors.ts";
+import { FourfoldError, show, throwIfAborted } from "../errors.ts";
 import { Climb, type ClimbedLevel, type ClimbLevel, type ClimbWeights, WeightError } from "../reduce/climb.ts";
 import type { LevelKeys } from "../reduce/group.ts";
 import type { Key } from "../reduce/key.ts";
@@ -194,7 +194,8 @@ class LargeTable {
         reduceMs: performance.now() - began - readMs,
       };
     } catch (error) {
-      throw placed(error, document, source.pointer);
+      // What is known to be about a column or a level has its own place.
+      throw error instanceof FourfoldError && error.at !== undefined ? error : placed(error, document, source.pointer);
     }
   }
 
