@@ -10,7 +10,7 @@ const ms = performance.now() - started;
 const { parts, levels, backend } = result.plan;
 const rssBytes = process.resourceUsage().maxRSS * 1024;
 const cpuMs = (process.cpuUsage().user + process.cpuUsage().system) / 1000;
-console.log(
-  JSON.stringify({ value: result.value, records: result.records, nodes: levels[0].nodes, backend, ms, cpuMs, rssBytes, ...parts }),
+process.stdout.write(
+  `${JSON.stringify({ value: result.value, records: result.records, nodes: levels[0].nodes, backend, ms, cpuMs, rssBytes, ...parts })}\n`,
 );
 await engine.close();
