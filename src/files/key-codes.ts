@@ -91,7 +91,7 @@ async function countOf(db: Database, table: string, watch: Watch): Promise<numbe
 }
 
 /** A column's code as SQL, of its key as `key`; null for a key that has none. */
-export function codeSql({ least, nulls, radix, dictionary, kind }: CodedColumn, key: string, place: number): string {
+function codeSql({ least, nulls, radix, dictionary, kind }: CodedColumn, key: string, place: number): string {
   if (dictionary !== undefined) return `d${place}.c`;
   const shift = nulls ? 1 : 0;
   const number = kind === "boolean" ? `${key}::INTEGER` : key;

@@ -5,7 +5,7 @@
  * tables that fit, and both give the same bits.
  */
 import { freemem } from "node:os";
-import { FourfoldError, show, throwIfAborted } from "../errors.ts";
+import { FourfoldError, throwIfAborted } from "../errors.ts";
 import { Climb, type ClimbedLevel, type ClimbLevel, type ClimbWeights, WeightError } from "../reduce/climb.ts";
 import type { LevelKeys } from "../reduce/group.ts";
 import type { Key } from "../reduce/key.ts";
@@ -16,22 +16,12 @@ import type { StateRules } from "../reduce/state.ts";
 import type { Accuracy, NanPolicy, Progress } from "../types.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
-import { type CodedColumn, codeColumn, joinSql, type KeyColumn, keyOfCode, kindOf, lookUp, readDictionary, wordsSql } from "./key-codes.ts";
-import { inexactInteger, missingValue, nullKey, type Told, unsteady, weightError } from "./large-errors.ts";
+import { type CodedColumn, joinSql, keyOfCode, lookUp, readDictionary, wordsSql } from "./key-codes.ts";
+import { unsteady, weightError } from "./large-errors.ts";
+import { type Columns, readColumns, rowsSql, type Surveyed, survey } from "./large-survey.ts";
 import { type LargeWeights, largeWeights } from "./large-weights.ts";
 import { Blocks, Parts, type RecordShape } from "./parts.ts";
-import {
-  asDouble,
-  columnOf,
-  keyCell,
-  keySql,
-  type NumberColumn,
-  numberColumn,
-  type Opened,
-  openSource,
-  placed,
-  tableOf,
-} from "./source.ts";
+import { asDouble, openSource, placed, tableOf } from "./source.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
 import { Spill, type SpillOptions } from "./spill.ts";
 
@@ -73,7 +63,7 @@ export interface LargeLimits extends DatabaseLimits, SpillOptions {
 }
 
 /** The bytes of memory for all of it. */
-export function memoryFor({ memoryBytesMax }: DatabaseLimits): number {
+function memoryFor({ memoryBytesMax }: DatabaseLimits): number {
   return memoryBytesMax ?? freemem() * FREE_SHARE;
 }
 
@@ -129,15 +119,6 @@ async function estimate(db: Database, from: string, watch: Watch): Promise<numbe
   return 0;
 }
 
-/** The columns of the records, beside their keys. */
-interface Columns {
-  readonly keys: readonly KeyColumn[];
-  readonly value: NumberColumn;
-  readonly weight: NumberColumn | undefined;
-  /** Weights of outer levels, with the level each is of. */
-  readonly constants: readonly { readonly level: number; readonly column: NumberColumn }[];
-}
-
 class LargeTable {
   readonly #db: Database;
   readonly #spec: SpecContent;
@@ -172,10 +153,10 @@ class LargeTable {
     const { levels, document } = this.#spec;
     const source = await openSource(this.#db, this.#spec.source, "/source", document, this.#allowed, signal);
     const watch: Watch = { signal, subject: source.subject };
-    const told: Told = { db: this.#db, document, levels, from: tableOf(source), watch };
+    const told: Surveyed = { db: this.#db, document, levels, from: tableOf(source), watch, nan: this.#nan, nullKeys: this.#spec.nullKeys };
     try {
-      const columns = this.#columns(source);
-      const { records, coded } = await this.#survey(told, columns);
+      const columns = readColumns(this.#spec, source);
+      const { records, coded } = await survey(told, columns);
       const layout = keyWords(coded.map(({ radix }) => radix));
       const weights = await this.#tables(told, coded, layout);
       const shape = { words: layout.spans.length, weighted: columns.weight !== undefined, constants: columns.constants.length };
@@ -199,99 +180,8 @@ class LargeTable {
     }
   }
 
-  #at<T>(pointer: string, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw placed(error, this.#spec.document, pointer);
-    }
-  }
-
-  #columns(source: Opened): Columns {
-    const { levels } = this.#spec;
-    const keys = levels[0]!.by.map((name): KeyColumn => {
-      const sql = this.#at("/levels/0/by", () => keySql(source, name, "a key"));
-      return { name, sql, kind: kindOf(columnOf(source, name, "a key")) };
-    });
-    const value = this.#at("/value", () => numberColumn(source, this.#spec.value, "the value", false));
-    const weightOf = ({ weights, name }: SpecLevel, i: number): NumberColumn | undefined =>
-      typeof weights === "object" && "column" in weights
-        ? this.#at(`/levels/${i}/weights/column`, () => numberColumn(source, weights.column, `the weights of level ${show(name)}`, false))
-        : undefined;
-    const [weight, ...outer] = levels.map(weightOf);
-    const constants = outer.flatMap((column, i) => (column === undefined ? [] : [{ level: i + 1, column }]));
-    return { keys, value, weight, constants };
-  }
-
-  /** The rows that count, with keys k0, k1, … and what else is selected. */
-  #rows({ from }: Told, { keys }: Columns, select: readonly string[]): string {
-    const inner = [...keys.map(({ sql }, k) => `${sql} as k${k}`), ...select, "1 as one"];
-    const kept = this.#spec.nullKeys === "skip" && keys.length > 0 ? ` where ${keys.map((_, k) => `k${k} is not null`).join(" and ")}` : "";
-    return `(select * from (select ${inner.join(", ")} from ${from})${kept}) as s`;
-  }
-
-  /** Counts the records, looks for what is an error, and gives the keys their codes. */
-  async #survey(told: Told, columns: Columns): Promise<{ readonly records: number; readonly coded: readonly CodedColumn[] }> {
-    const { keys, value, weight, constants } = columns;
-    const { nullKeys } = this.#spec;
-    const inexact = [value.inexact, weight?.inexact].filter((test) => test !== undefined);
-    const missing = this.#nan === "error" ? [value, ...(weight === undefined ? [] : [weight])].map((one) => `isnan(${asDouble(one)})`) : [];
-    // In the order in which a node's troubles are told.
-    const tests: readonly string[] = [
-      nullKeys === "error" && keys.length > 0 ? keys.map(({ sql }) => `(${sql}) is null`).join(" or ") : "false",
-      inexact.length > 0 ? inexact.join(" or ") : "false",
-      missing.length > 0 ? missing.join(" or ") : "false",
-      ...constants.map(({ column }) => column.inexact ?? "false"),
-    ];
-    const trouble = `case ${tests.map((test, t) => `when ${test} then ${t}`).join(" ")} end as t`;
-    const rows = this.#rows(told, columns, [trouble]);
-    const found = ["count(*)", "count(t)"];
-    for (const [k, { kind }] of keys.entries()) {
-      const number = kind === "boolean" ? `k${k}::INTEGER` : `k${k}`;
-      found.push(`count(*) - count(k${k})`);
-      if (kind === "text") found.push("null", "null", "false");
-      else found.push(`min(${number})`, `max(${number})`, `coalesce(bool_and(${number} = floor(${number}::DOUBLE)), false)`);
-    }
-    const { onProgress } = this.#options;
-    const watch: Watch = { ...told.watch, onProgress };
-    let cells: unknown[] = [];
-    for await (const chunk of this.#db.chunks(`select ${found.join(", ")} from ${rows}`, watch))
-      cells = found.map((_, column) => chunk.cells(column)[0]);
-    if (Number(cells[1]) > 0) throw await this.#trouble(told, columns, rows);
-    const coded: CodedColumn[] = [];
-    for (const [k, column] of keys.entries()) {
-      const [nulls, least, greatest, whole] = cells.slice(2 + 4 * k);
-      const range = { nulls: Number(nulls) > 0, least, greatest, whole: whole === true };
-      coded.push(await codeColumn(this.#db, column, k, range, told.from, told.watch));
-    }
-    return { records: Number(cells[0]), coded };
-  }
-
-  /** What is wrong with the first node in order of key that has something wrong. */
-  async #trouble(told: Told, { keys, value, weight, constants }: Columns, rows: string): Promise<FourfoldError> {
-    const names = keys.map((_, k) => `k${k}`);
-    const order = [...names.map((name) => `${name} nulls first`), "t"].join(", ");
-    for await (const chunk of this.#db.chunks(
-      `select ${[...names, "t"].join(", ")} from ${rows} where t is not null order by ${order} limit 1`,
-      told.watch,
-    )) {
-      const key = names.map((_, k) => keyCell(chunk.cells(k)[0]));
-      const t = Number(chunk.cells(names.length)[0]);
-      if (t === 0)
-        return nullKey(
-          told,
-          key,
-          keys.map(({ sql }) => sql),
-        );
-      if (t === 1) return inexactInteger(told, [value, weight], key);
-      if (t === 2) return missingValue(told, value, weight, key);
-      return inexactInteger(told, [constants[t - 3]!.column], key);
-    }
-    return unsteady(told.watch.subject ?? "the source");
-  }
-
   /** The weights that levels take from tables of their own. */
-  async #tables(told: Told, coded: readonly CodedColumn[], layout: KeyWords): Promise<ReadonlyMap<number, LargeWeights>> {
+  async #tables(told: Surveyed, coded: readonly CodedColumn[], layout: KeyWords): Promise<ReadonlyMap<number, LargeWeights>> {
     const tables = new Map<number, LargeWeights>();
     const rowsMax = Math.floor((this.#memory * SHARES.nodes) / 2 / 8 / (layout.spans.length + 1));
     for (const [i, { weights }] of this.#spec.levels.entries())
@@ -302,7 +192,7 @@ class LargeTable {
 
   /** Reads the records and cuts them into parts. */
   async #cut(
-    told: Told,
+    told: Surveyed,
     columns: Columns,
     coded: readonly CodedColumn[],
     layout: KeyWords,
@@ -326,7 +216,7 @@ class LargeTable {
     ];
     const named = ["s.v", ...(columns.weight === undefined ? [] : ["s.w"]), ...columns.constants.map((_, c) => `s.c${c}`)];
     const joins = coded.map((column, k) => joinSql(column, `s.k${k}`, k)).join("");
-    const sql = `select ${[...wordsSql(coded, layout, "s"), ...named].join(", ")} from ${this.#rows(told, columns, select)}${joins}`;
+    const sql = `select ${[...wordsSql(coded, layout, "s"), ...named].join(", ")} from ${rowsSql(told, columns, select)}${joins}`;
     const first = shape.words + (shape.weighted ? 2 : 1);
     let done = 0;
     for await (const chunk of this.#db.chunksAhead(sql, told.watch)) {
@@ -349,7 +239,7 @@ class LargeTable {
 
   /** Closes the nodes of all parts, and the levels above them. */
   async #reduce(
-    told: Told,
+    told: Surveyed,
     parts: Parts,
     columns: Columns,
     coded: readonly CodedColumn[],

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { FourfoldError } from "../errors.ts";
 
 /** Bytes on disk unless `spillBytesMax` says otherwise: 64 GiB. */
-export const SPILL_BYTES_MAX: number = 64 * 2 ** 30;
+const SPILL_BYTES_MAX = 64 * 2 ** 30;
 /** Writes under way at once: enough to keep a disk busy. */
 const WRITES_MAX = 8;
 /** How often DuckDB's own files are looked at, in blocks of ours. */

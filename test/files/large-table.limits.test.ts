@@ -29,7 +29,7 @@ const run = async (spec: unknown, load_: LoadOptions, options: RunOptions = {}) 
 /** Rows of DuckDB's own making: half of all records lie in one node. */
 const skewed = (records: number): object => ({
   source: {
-    sql: `select case when i % 2 = 0 then 7 else hash(i) % 20011 end as sensor, (hash(i + 1) % 1000003) / 7.0 as v, i % 5 + 0.5 as w from range(${records}) t(i)`,
+    sql: `select case when i % 2 = 0 then 7 else hash(i) % 100003 end as sensor, (hash(i + 1) % 1000003) / 7.0 as v, i % 5 + 0.5 as w from range(${records}) t(i)`,
   },
   value: "v",
   levels: [

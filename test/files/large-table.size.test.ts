@@ -61,7 +61,8 @@ describe("a large table", () => {
     const all = await measure(RECORDS, 0);
     if (!SOAK) return; // time is not asserted where tests run side by side
     expect(all.rssBytes).toBeLessThanOrEqual(MEMORY);
-    expect(all.ms / all.records).toBeLessThanOrEqual((GROWTH_MAX * tenth.ms) / tenth.records);
+    // Processor time: the machine may have other work. The seconds above tell of waiting, too.
+    expect(all.cpuMs / all.records).toBeLessThanOrEqual((GROWTH_MAX * tenth.cpuMs) / tenth.records);
   });
 
   test("half of whose records lie in one node takes no more memory", { timeout: SOAK ? 3.6e6 : 60_000 }, async () => {
