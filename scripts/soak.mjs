@@ -41,6 +41,11 @@ const STAGES = {
     env: { FOURFOLD_MIB: "10240" },
     files: ["test/at-rest.memory.alone.test.ts"],
   },
+  large: {
+    cases: "a table of 100,000,000 records in 10,000,000 nodes within 2 GiB, and one of a tenth",
+    env: { FOURFOLD_RECORDS: "1e8" },
+    files: ["test/files/large-table.size.test.ts"],
+  },
   overload: {
     cases: "ten minutes of a producer ten times too fast, for each kind of source and overflow",
     env: { FOURFOLD_SECONDS: "600" },

@@ -39,6 +39,7 @@ import type { RunLevels } from "./reduce/result-levels.ts";
 import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { type Result, RunResult } from "./result.ts";
+import { runJob } from "./rolled.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
 import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
 import { FrameRing } from "./stream/ring.ts";
@@ -225,7 +226,11 @@ export class Engine {
     checkRunOptions(options);
     return this.#admit(options.signal, async () => {
       const started = performance.now();
-      if (isJob) return this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+      if (isJob) {
+        const inMemory = async (): Promise<Result> =>
+          this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+        return runJob(first, options, this.#problems.accuracy(options, { form: "records" }), inMemory, (records) => this.#count(records));
+      }
       if (isTensorSource(second)) return this.#runResting(first, second, options, started);
       const input = second as Input;
       const leaves = this.#leavesOfInput(input);
@@ -622,8 +627,7 @@ export class Engine {
     const values = outputsLast(outermost.values, outermost.outputs);
     const bounds = output.bounds ?? (options.errorBound ? errorBound(fitted, data, CONTRACT_F64) : undefined);
     const errorBounds = bounds && outputsLast(bounds, outermost.outputs);
-    this.#runs++;
-    this.#records += plan.leaves;
+    this.#count(plan.leaves);
     const { processMs, aggregateMs } = output;
     const ms = [placed - started, planned - placed, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
     const where = { startedAt: started, endedAt: performance.now(), devices: output.devices, moved: output.moved };
@@ -640,6 +644,11 @@ export class Engine {
     // Where only the outermost level is kept, the weights of the others need not live as long as the result.
     const weighing = keep === undefined ? fitted.levels.slice(-1) : fitted.levels;
     return { tree: fitted.tree, values: levels, keys, leaves: wanted ? { at } : undefined, order, weighing };
+  }
+
+  #count(records: number): void {
+    this.#runs++;
+    this.#records += records;
   }
 
   #open(): void {

@@ -3,7 +3,6 @@
 import { AUTO_BACKENDS, isTensorBackend, type TensorBackendName } from "./backends/tensor-backends.ts";
 import { RUN_MS_MAX } from "./backends/tensors.ts";
 import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
-import type { Chain } from "./reduce/chain.ts";
 import type { Accuracy, Dtype, NanPolicy, Progress } from "./types.ts";
 
 /**
@@ -159,7 +158,7 @@ export function checkDtype(dtype: unknown): asserts dtype is Dtype {
 }
 
 /** Which levels `keep` names, the outermost always. @throws FourfoldError ERR_FOURFOLD_LEVEL */
-export function keptLevels(chain: Chain, keep: RunOptions["keep"]): boolean[] {
+export function keptLevels(chain: { readonly levels: readonly { readonly name: string }[] }, keep: RunOptions["keep"]): boolean[] {
   const last = chain.levels.length - 1;
   if (keep !== undefined && keep !== "all" && !Array.isArray(keep)) throw badOption("keep", keep, 'level names in an array, or "all"');
   if (Array.isArray(keep))

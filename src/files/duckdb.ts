@@ -2,7 +2,7 @@
  * The one door to DuckDB: a fresh in-memory database, locked down before a spec's SQL reaches it, and errors turned into ours.
  * It knows nothing of specs or levels. DuckDB is loaded on first use; without it everything else of Fourfold still works.
  */
-import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBPreparedStatement } from "@duckdb/node-api";
 import { aborted, type ErrorCode, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../types.ts";
 import type { Allowed } from "./folders.ts";
@@ -21,6 +21,8 @@ const INTERRUPT_EVERY_MS = 10;
 export interface DatabaseLimits {
   readonly memoryBytesMax?: number;
   readonly threads?: number;
+  /** Where it may write what does not fit in memory, and how much; nowhere without it. */
+  readonly spill?: { readonly folder: string; readonly bytesMax: number };
 }
 
 /** A column of a query: its name and its type's name, without width or members (`DECIMAL`, `STRUCT`). */
@@ -61,6 +63,8 @@ export interface Database {
   execute(sql: string, watch: Watch): Promise<void>;
   /** The result of a query of ours, chunk by chunk. */
   chunks(sql: string, watch: Watch): AsyncGenerator<Chunk, void, void>;
+  /** The same for long results: the next chunk is on its way while one is looked at, so no other statement may run meanwhile. */
+  chunksAhead(sql: string, watch: Watch): AsyncGenerator<Chunk, void, void>;
   close(): void;
 }
 
@@ -91,7 +95,8 @@ export async function openDatabase(allowed: Allowed, limits: DatabaseLimits): Pr
     allow_community_extensions: "false",
     allow_persistent_secrets: "false",
     preserve_insertion_order: "true", // node i of a stored table stays row i
-    temp_directory: "", // never write, not even what does not fit in memory
+    temp_directory: limits.spill?.folder ?? "", // without one never write, not even what does not fit in memory
+    ...(limits.spill === undefined ? {} : { max_temp_directory_size: `${Math.floor(limits.spill.bytesMax / 1024)}KiB` }),
     ...(limits.memoryBytesMax === undefined ? {} : { memory_limit: `${Math.max(1, Math.floor(limits.memoryBytesMax / 1024))}KiB` }),
     ...(limits.threads === undefined ? {} : { threads: String(limits.threads) }),
   });
@@ -179,18 +184,28 @@ class LockedDatabase implements Database {
     for (;;) {
       const chunk = await this.#watched({ signal: watch.signal, subject: watch.subject }, () => result.fetchChunk());
       if (chunk === null || chunk.rowCount === 0) return;
-      yield {
-        rows: chunk.rowCount,
-        cells: (column) => chunk.getColumnValues(column),
-        items: (column) => (chunk.getColumnVector(column) as unknown as { items: ArrayLike<number> }).items,
-        lists: (column) => {
-          const vector = chunk.getColumnVector(column) as unknown as {
-            childVector: { items: ArrayLike<number> };
-            entryData: BigUint64Array;
-          };
-          return { items: vector.childVector.items, entries: vector.entryData };
-        },
-      };
+      yield chunkOf(chunk);
+    }
+  }
+
+  async *chunksAhead(sql: string, { signal, subject }: Watch): AsyncGenerator<Chunk, void, void> {
+    const watch: Watch = { signal, subject };
+    const result = await this.#watched(watch, () => this.#connection.stream(sql));
+    const fetch = (): Promise<DuckDBDataChunk | null> => {
+      const next = this.#watched(watch, () => result.fetchChunk());
+      next.catch(() => undefined); // told when it is awaited, if ever
+      return next;
+    };
+    let next = fetch();
+    try {
+      for (;;) {
+        const chunk = await next;
+        if (chunk === null || chunk.rowCount === 0) return;
+        next = fetch();
+        yield chunkOf(chunk);
+      }
+    } finally {
+      await next.catch(() => undefined);
     }
   }
 
@@ -229,6 +244,21 @@ class LockedDatabase implements Database {
   }
 }
 
+function chunkOf(chunk: DuckDBDataChunk): Chunk {
+  return {
+    rows: chunk.rowCount,
+    cells: (column) => chunk.getColumnValues(column),
+    items: (column) => (chunk.getColumnVector(column) as unknown as { items: ArrayLike<number> }).items,
+    lists: (column) => {
+      const vector = chunk.getColumnVector(column) as unknown as {
+        childVector: { items: ArrayLike<number> };
+        entryData: BigUint64Array;
+      };
+      return { items: vector.childVector.items, entries: vector.entryData };
+    },
+  };
+}
+
 /** The first line of DuckDB's message, without its kind, and the word its caret points at. */
 function firstLine(message: string): { kind: string; text: string; where: string } {
   const match = /^(?:Failed to [a-z ]+: )?([A-Z][A-Za-z -]*?) Error: ([^\n]*)/.exec(message);
@@ -259,7 +289,9 @@ function translate(error: unknown, subject: string): FourfoldError {
     case "Out of Memory":
       return new FourfoldError("ERR_FOURFOLD_MEMORY", `${subject}: ${text}`, {
         cause: error,
-        fix: "Raise memoryBytesMax, select fewer columns or rows, or roll up in parts",
+        fix: text.includes("max_temp_directory_size")
+          ? "Raise spillBytesMax, give a spillDir with more room, or raise memoryBytesMax"
+          : "Raise memoryBytesMax, select fewer columns or rows, or roll up in parts",
       });
     case "Parser":
     case "Binder":

@@ -4,8 +4,10 @@ import { dirname, resolve } from "node:path";
 import { badOption, FourfoldError } from "../errors.ts";
 import type { GroupedTable } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
+import type { RolledUp } from "../reduce/rolled.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
+import { outgrows, type RollUpOptions, rollUp } from "./large-table.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {
@@ -32,6 +34,15 @@ export interface LoadOptions {
   readonly memoryBytesMax?: number;
   /** Threads DuckDB may use; all cores without it. */
   readonly threads?: number;
+  /**
+   * Whether a run may keep a table that is larger than memory on disk while it rolls it up: `"auto"` (default) where the table takes more
+   * than its share of `memoryBytesMax`, or of the memory that is free, by DuckDB's estimate; `"always"`; `"never"`. The bits are the same.
+   */
+  readonly spill?: "auto" | "always" | "never";
+  /** The folder for that, default the system's for temporary files. What is written there goes when the run ends, however it ends. */
+  readonly spillDir?: string;
+  /** The most bytes that may be written there; default 64 GiB. */
+  readonly spillBytesMax?: number;
 }
 
 /** A spec that was read from a file. */
@@ -41,15 +52,22 @@ export interface Spec extends Job {
   readonly source: SpecContent["source"];
   readonly value: string;
   readonly nullKeys: SpecContent["nullKeys"];
+  /** Rolls a table up that does not fit in memory; undefined where it is expected to fit, unless it is known not to. */
+  rollUp(options: RollUpOptions & { readonly outgrown: boolean }): Promise<RolledUp | undefined>;
 }
 
+const SPILLS = ["auto", "always", "never"];
+
 function checkedOptions(options: LoadOptions): void {
-  for (const key of ["memoryBytesMax", "threads"] as const) {
+  for (const key of ["memoryBytesMax", "threads", "spillBytesMax"] as const) {
     const given = options[key];
     if (given !== undefined && !(Number.isSafeInteger(given) && given > 0)) throw badOption(key, given, "a whole number above 0");
   }
   if (options.allowPaths !== undefined && !Array.isArray(options.allowPaths))
     throw badOption("allowPaths", options.allowPaths, "a list of paths");
+  if (options.spill !== undefined && !SPILLS.includes(options.spill))
+    throw badOption("spill", options.spill, '"auto", "always" or "never"');
+  if (options.spillDir !== undefined && typeof options.spillDir !== "string") throw badOption("spillDir", options.spillDir, "a folder");
 }
 
 /**
@@ -62,6 +80,8 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
   checkedOptions(options);
   const absolute = resolve(path);
   const content = parseSpec(await readText(absolute, path), path);
+  /** What DuckDB expected of the source when it was first run: asking takes some 5 % of a run over three million records. */
+  let large: boolean | undefined;
   return {
     kind: "fourfold.job",
     path: absolute,
@@ -73,6 +93,17 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
     describe: describeSpec(content),
     read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> =>
       readTable(content, placesOf(absolute, options), limitsOf(options), readOptions),
+    rollUp: async ({ outgrown, ...rollUpOptions }) => {
+      const { spill = "auto", spillDir, spillBytesMax } = options;
+      const places = placesOf(absolute, options);
+      const limits = limitsOf(options);
+      if (spill === "never") return undefined;
+      if (spill === "auto" && !outgrown) {
+        large ??= await outgrows(content, places, limits, rollUpOptions.signal);
+        if (!large) return undefined;
+      }
+      return rollUp(content, places, { ...limits, spillDir, spillBytesMax }, rollUpOptions);
+    },
   };
 }
 

@@ -115,7 +115,7 @@ function addConstant(
 ): void {
   const kept = cell(present);
   const least = kept === 0 ? Number.NaN : cell(low);
-  const greatest = kept === n ? cell(high) : Number.NaN;
+  const greatest = kept === n && n > 0 ? cell(high) : Number.NaN; // without keys there is a node even without records
   if (found.length < child.starts.length) found.push(least);
   const first = found.at(-1) as number;
   const other = same(first, least) ? greatest : least;

@@ -56,6 +56,8 @@ export interface Levels {
   readonly keys: readonly LevelKeys[] | undefined;
   /** The value of each leaf, where it is still to be had; and for records the record that stands there. */
   readonly leaves: { at(position: number): number } | undefined;
+  /** What to do about leaves that are not to be had, if that is not to keep them. */
+  readonly leavesFix?: string;
   readonly order: Uint32Array | undefined;
   /** What the children of each level weigh, outermost level last; inner levels may be left out, then none of them is known. */
   readonly weighing: readonly { readonly weights: FittedWeights }[];
@@ -160,7 +162,7 @@ class View implements LevelView {
     const { leaves, order } = this.#levels;
     if (leaves === undefined)
       throw new FourfoldError("ERR_FOURFOLD_LEVEL", `the leaves of level "${this.name}" were not kept`, {
-        fix: 'Run with keep: "all"',
+        fix: this.#levels.leavesFix ?? 'Run with keep: "all"',
         at: { level: this.name },
       });
     return Array.from({ length: n }, (_, i): Node => {

@@ -110,6 +110,8 @@ export interface PlanData extends Omit<PlanRequest, "strata" | "limits"> {
   readonly split?: { readonly level: string; readonly pieces: readonly PlanPiece[] };
   /** Which strata are stored whole. */
   readonly stored: readonly boolean[];
+  /** For a table that was too large for memory: the parts that its records were cut into by their keys, and the bytes that went to disk. */
+  readonly parts?: { readonly count: number; readonly spilledBytes: number };
 }
 
 /** A fitted chain and where its leaves lie. */
@@ -299,7 +301,7 @@ export function explain(plan: PlanData, ran?: Ran): string {
     [
       "init",
       [
-        `${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, in ${plan.placement}`,
+        `${n(plan.leaves)} ${plan.dtype} values (${bytesInWords(plan.leaves * plan.bytesPerLeaf)}) as ${plan.form}, ${plan.parts ? "read once, block by block" : `in ${plan.placement}`}`,
         `backend ${plan.backend}: ${plan.reason}`,
         ...(plan.candidates ?? []).map((candidate) =>
           "refused" in candidate
@@ -309,7 +311,7 @@ export function explain(plan: PlanData, ran?: Ran): string {
         ...(ran?.moved ?? []).map(({ from, reason }) => `moved from ${from} to wasm: ${reason}`),
       ],
     ],
-    ["distribute", [...pieces, ...passes]],
+    ["distribute", [...pieces, ...passes, ...cutOf(plan)]],
     ["process", levels.slice(0, 1)],
     ["aggregate", levels.slice(1)],
     ["output", [`${shape}, accuracy ${plan.accuracy}, nan ${plan.nan}`, ...timesOf(plan, ran)]],
@@ -317,6 +319,15 @@ export function explain(plan: PlanData, ran?: Ran): string {
   return rows
     .map(([heading, lines]) => `${heading.padEnd(12)}${(lines.length > 0 ? lines : ["nothing left"]).join(`\n${" ".repeat(12)}`)}`)
     .join("\n");
+}
+
+/** How a table larger than memory was cut. */
+function cutOf({ parts }: PlanData): string[] {
+  if (parts === undefined) return [];
+  const where = parts.spilledBytes > 0 ? `${bytesInWords(parts.spilledBytes)} of them on disk` : "all of them in memory";
+  return [
+    `blocks of records in ${parts.count === 1 ? "one part" : `${parts.count.toLocaleString("en-US")} parts by range of key`}, ${where}`,
+  ];
 }
 
 /** What was predicted, and what it took. */
