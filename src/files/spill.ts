@@ -59,7 +59,7 @@ export class Spill {
     }
   }
 
-  /** Bytes on disk: blocks that were written, and DuckDB's files when they were last looked at. */
+  /** Bytes on disk: blocks that were written, and DuckDB's files at the look that found most of them. */
   get bytes(): number {
     return this.#end + this.#beside;
   }
@@ -87,6 +87,7 @@ export class Spill {
   /** Waits for all writes. */
   async flush(): Promise<void> {
     await Promise.all(this.#writes);
+    await this.#look();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -132,7 +133,10 @@ export class Spill {
         ),
       ),
     );
-    this.#beside = sizes.reduce((sum, size) => sum + size, 0);
+    this.#beside = Math.max(
+      this.#beside,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
   }
 }
 
