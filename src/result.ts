@@ -1,5 +1,6 @@
 /** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
 import type { DeviceRun, Moved } from "./backends/backend.ts";
+import type { RejectedRows } from "./reduce/grouped.ts";
 import { type Levels, type LevelView, levelView, onlyValue } from "./reduce/result.ts";
 import { explain, type PlanData, type Ran } from "./schedule/plan.ts";
 import { CONTRACT_VERSION } from "./types.ts";
@@ -33,6 +34,8 @@ export interface Result {
   readonly errorBounds: Float64Array | undefined;
   /** Leaves that were reduced, the skipped ones included. */
   readonly records: number;
+  /** What the table was read without; undefined unless `onError` of its spec asked for it. */
+  readonly rejected: RejectedRows | undefined;
   /** The version of the numeric contract the values keep. */
   readonly contract: string;
   /** The nodes of a kept level. @throws FourfoldError ERR_FOURFOLD_LEVEL */
@@ -73,13 +76,23 @@ export class RunResult implements Result {
   readonly values: Float64Array;
   readonly errorBounds: Float64Array | undefined;
   readonly contract: string = CONTRACT_VERSION;
+  readonly rejected: RejectedRows | undefined;
   readonly #planned: PlanData;
   readonly #levels: Levels;
   readonly #ms: StepTimes;
   readonly #where: Where;
   #plan: (PlanData & Ran) | undefined;
 
-  constructor(planned: PlanData, levels: Levels, values: Float64Array, errorBounds: Float64Array | undefined, ms: StepTimes, where: Where) {
+  constructor(
+    planned: PlanData,
+    levels: Levels,
+    values: Float64Array,
+    errorBounds: Float64Array | undefined,
+    ms: StepTimes,
+    where: Where,
+    rejected: RejectedRows | undefined,
+  ) {
+    this.rejected = rejected;
     this.values = values;
     this.errorBounds = errorBounds;
     this.#planned = planned;

@@ -77,13 +77,15 @@ export async function openSource(
   document: JsonDocument,
   allowed: Allowed,
   signal: AbortSignal | undefined,
+  /** Makes the SQL that reads a file source, if it is not to be read as it is. */
+  reader?: (db: Database) => Promise<string>,
 ): Promise<Opened> {
   const place = "sql" in source ? `${pointer}/sql` : `${pointer}/file`;
   try {
     if ("file" in source) {
       const file = resolvePath(source.file, allowed);
       const watch: Watch = { signal, subject: source.file };
-      const sql = `from read_${source.format}(${quoted(file)})`;
+      const sql = reader === undefined ? `from read_${source.format}(${quoted(file)})` : await reader(db);
       return { sql, columns: await db.columns(sql, watch), subject: source.file, pointer: place, collated: false };
     }
     const watch: Watch = { signal };

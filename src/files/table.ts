@@ -101,12 +101,26 @@ interface Nodes {
   readonly constants: ReadonlyMap<number, readonly number[]>;
 }
 
+/** How the source's file is read, if not as it is, and what is asked of the database once the table is read. */
+export interface SourceReader {
+  readonly open: (db: Database) => Promise<string>;
+  readonly done: (db: Database) => Promise<void>;
+}
+
 /** Reads and groups the source of `spec`. */
-export async function readTable(spec: SpecContent, allowed: Allowed, limits: DatabaseLimits, options: ReadOptions): Promise<GroupedTable> {
+export async function readTable(
+  spec: SpecContent,
+  allowed: Allowed,
+  limits: DatabaseLimits,
+  options: ReadOptions,
+  reader?: SourceReader,
+): Promise<GroupedTable> {
   const began = performance.now();
   const db = await openDatabase(allowed, limits);
   try {
-    return await new TableReader(db, spec, allowed, limits, options).read(began);
+    const table = await new TableReader(db, spec, allowed, limits, options, reader).read(began);
+    await reader?.done(db);
+    return table;
   } finally {
     db.close();
   }
@@ -119,9 +133,18 @@ class TableReader {
   readonly #limits: DatabaseLimits;
   readonly #options: ReadOptions;
   readonly #nan: NanPolicy;
+  readonly #reader: SourceReader | undefined;
 
-  constructor(db: Database, spec: SpecContent, allowed: Allowed, limits: DatabaseLimits, options: ReadOptions) {
+  constructor(
+    db: Database,
+    spec: SpecContent,
+    allowed: Allowed,
+    limits: DatabaseLimits,
+    options: ReadOptions,
+    reader: SourceReader | undefined,
+  ) {
     this.#db = db;
+    this.#reader = reader;
     this.#spec = spec;
     this.#allowed = allowed;
     this.#limits = limits;
@@ -132,7 +155,7 @@ class TableReader {
   async read(began: number): Promise<GroupedTable> {
     const { signal, onProgress } = this.#options;
     const spec = this.#spec;
-    const source = await openSource(this.#db, spec.source, "/source", spec.document, this.#allowed, signal);
+    const source = await openSource(this.#db, spec.source, "/source", spec.document, this.#allowed, signal, this.#reader?.open);
     const watch: Watch = { signal, subject: source.subject };
 
     const grouping = await this.#group(source, { ...watch, onProgress });
