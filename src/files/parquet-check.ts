@@ -23,6 +23,8 @@ const HEAD_BYTES = 4;
 const HEADER_BYTES = 256;
 const HEADER_BYTES_MAX = 1 << 20;
 const PIECE_BYTES = 1 << 20;
+/** Old writers forgot the header of the dictionary when they counted a column's bytes (PARQUET-816). */
+const FORGOTTEN_BYTES = 100;
 /** Pages between two turns of the event loop: a millisecond or two. */
 const PAGES_PER_TURN = 64;
 /** Columns of all row groups; 10,000 columns in 1,000 row groups are more than any file met. */
@@ -47,6 +49,8 @@ interface Chunk {
   readonly column: string;
   readonly start: number;
   readonly end: number;
+  /** As far as its last page may reach. */
+  readonly most: number;
   readonly codec: number;
   readonly values: number;
 }
@@ -184,13 +188,14 @@ class Checker {
     });
     const place = { group, column };
     if (!known) throw this.#wrong(at, "the column has no metadata", undefined, place);
+    if (values === 0) return { group, column, start: HEAD_BYTES, end: HEAD_BYTES, most: HEAD_BYTES, codec, values }; // nothing of it is read
     const begin = Math.min(data, ...[dictionary, index].filter((offset) => offset > 0));
     if (!(begin >= HEAD_BYTES && bytes >= 0 && begin + bytes <= start))
       throw this.#wrong(at, `the column is said to lie at ${begin} with ${bytes} bytes, the data end at ${start}`, start, place);
     if (!(values >= 0)) throw this.#wrong(at, `the column has ${values} values`, undefined, place);
     if (!Object.hasOwn(EXPANSION, codec))
       throw this.#wrong(at, `the column is packed with codec ${codec}, which there is not`, undefined, place);
-    return { group, column, start: begin, end: begin + bytes, codec, values };
+    return { group, column, start: begin, end: begin + bytes, most: Math.min(start, begin + bytes + FORGOTTEN_BYTES), codec, values };
   }
 
   async #pagesOf(chunk: Chunk): Promise<void> {
@@ -199,7 +204,7 @@ class Checker {
       const page = await this.#header(chunk, at);
       const { packed, unpacked } = page;
       const body = at + page.bytes;
-      if (!(packed >= 0 && packed <= chunk.end - body))
+      if (!(packed >= 0 && packed <= chunk.most - body))
         throw this.#wrong(at, `a page of ${packed} bytes, the column has ${chunk.end - body} left`, chunk.end - body, chunk);
       const most = chunk.codec === 0 ? packed : Math.min(packed * EXPANSION[chunk.codec]! + EXPANSION_BYTES, this.#pageBytesMax);
       if (!(unpacked >= 0 && unpacked <= most))
@@ -221,7 +226,7 @@ class Checker {
   /** The header of the page at `at`. */
   async #header(chunk: Chunk, at: number): Promise<PageHeader> {
     for (let length = HEADER_BYTES; ; length *= 8) {
-      const there = Math.min(length, chunk.end - at);
+      const there = Math.min(length, chunk.most - at);
       const bytes = await this.#read(at, there);
       try {
         return readHeader(bytes);
