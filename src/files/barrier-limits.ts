@@ -5,7 +5,7 @@ import { badOption } from "../errors.ts";
 export interface UntrustedLimits {
   /** Milliseconds for the reading, without the start of its process. Default: 10 s, 250 ms for each MiB and 10 ms for each file. */
   readonly deadlineMsMax?: number;
-  /** Bytes of memory that the reading process may hold, at least 128 MiB. Default: 192 MiB and 16 times the bytes of the files. */
+  /** Bytes of memory that the reading process may hold, at least 128 MiB. Default: 256 MiB and 16 times the bytes of the files. */
   readonly readBytesMax?: number;
 }
 
@@ -17,7 +17,8 @@ const DEADLINE_MS_PER_MIB = 250;
 const DEADLINE_MS_PER_FILE = 10;
 /** Node with DuckDB loaded and a database opened holds 85 to 110 MiB before it has read anything. */
 const PROCESS_BYTES = 96 * MIB;
-const READ_BYTES = 192 * MIB;
+/** DuckDB reads CSV in a few buffers of 32 MB. */
+const READ_BYTES = 256 * MIB;
 /** Dictionaries and compression make records up to some 20 times larger than their file; what is more should be asked for. */
 const READ_BYTES_PER_BYTE = 16;
 const READ_BYTES_LEAST = 128 * MIB;

@@ -5,6 +5,7 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
 import { aborted, type ErrorCode, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../types.ts";
+import { textError } from "./csv-error.ts";
 import type { Allowed } from "./folders.ts";
 import { quoted } from "./sql.ts";
 
@@ -246,6 +247,8 @@ function firstLine(message: string): { kind: string; text: string; where: string
 function translate(error: unknown, subject: string): FourfoldError {
   if (error instanceof FourfoldError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  const told = textError(message);
+  if (told) return new FourfoldError("ERR_FOURFOLD_FORMAT", `${subject}: ${told.text}`, { cause: error, at: told.at });
   const { kind, text, where } = firstLine(message);
   const candidates = /^Candidate bindings: (.*)$/m.exec(message)?.[1];
   const meant = candidates === undefined ? {} : { fix: `Columns there: ${candidates.replaceAll('"', "")}` };

@@ -117,14 +117,16 @@ async function* rejectsOf(db: Database, watch: Watch): AsyncGenerator<Reject[], 
 
 async function lenientNdjson(db: Database, files: readonly string[], numbers: readonly string[], watch: Watch): Promise<Lenient> {
   const linesOf = (some: readonly string[], more = ""): string =>
-    `read_csv(${list(some)}, columns = {'line': 'VARCHAR'}, delim = '', quote = '', escape = '', comment = '', header = false, auto_detect = false, max_line_size = ${LINE_BYTES_MAX}${more})`;
+    `read_csv(${list(some)}, columns = {'line': 'VARCHAR'}, delim = '', quote = '', escape = '', comment = '', header = false, auto_detect = false, max_line_size = ${LINE_BYTES_MAX}, buffer_size = ${2 * LINE_BYTES_MAX}${more})`;
+  // Filters are tried in any order, and what is no JSON would break the others.
+  const whole = "case when json_valid(line) then case when json_type(line) = 'OBJECT' then line end end";
   const isObject = "case when json_valid(line) then json_type(line) = 'OBJECT' else false end";
   const objects = `(select line from ${linesOf(files, ", ignore_errors = true")} where ${isObject})`;
   let types = await typesOf(db, `from read_ndjson(${list(files)}, ignore_errors = true)`, watch);
   if (types.size === 1 && types.has("json")) types = await structure(db, `(from ${objects} limit ${SAMPLE})`, watch); // it met something that is no object
   for (const name of numbers) {
     if (NUMBERS.test(types.get(name) ?? "") || !types.has(name)) continue;
-    const text = `json_transform(line, ${structureOf([[name, "VARCHAR"]])}).${identifier(name)}`;
+    const text = `json_transform(${whole}, ${structureOf([[name, "VARCHAR"]])}).${identifier(name)}`;
     const type = await numberType(db, text, objects, watch);
     if (type !== undefined) types.set(name, type);
   }
@@ -132,7 +134,7 @@ async function lenientNdjson(db: Database, files: readonly string[], numbers: re
   const bad = columns
     .filter(([, type]) => type !== "JSON")
     .map(([name, type]) => ({ name, type, test: `(r.${identifier(name)}::VARCHAR <> 'null' and t.${identifier(name)} is null)` }));
-  const both = `json_transform(line, ${structureOf(columns)}) as t, json_transform(line, ${structureOf(columns.map(([name]) => [name, "JSON"]))}) as r`;
+  const both = `json_transform(${whole}, ${structureOf(columns)}) as t, json_transform(${whole}, ${structureOf(columns.map(([name]) => [name, "JSON"]))}) as r`;
   const isBad = bad.length === 0 ? "false" : bad.map(({ test }) => `coalesce(${test}, false)`).join(" or ");
   const rejects = ", store_rejects = true, rejects_table = 'rejects', rejects_scan = 'reject_scans'";
   const chosen = columns.map(([name]) => `t.${identifier(name)} as ${identifier(name)}`).join(", ");
@@ -152,7 +154,7 @@ async function lenientNdjson(db: Database, files: readonly string[], numbers: re
         const lines = unread.get(file) ?? [];
         const told = bad.length === 0 ? "'' as reason" : `case when not (${isObject}) then '' ${reason} end as reason`;
         const numbered = `(select row_number() over () as n, line from ${linesOf([file], ", ignore_errors = true")})`;
-        const sql = `select n, left(line, ${TEXT_LENGTH}), reason from (select n, line, ${told} from (select n, line, case when ${isObject} then line else '{}' end as whole from ${numbered} where trim(line) <> ''), lateral (select ${both.replaceAll("(line,", "(whole,")})) where not (${isObject}) or reason is not null order by n`;
+        const sql = `select n, left(line, ${TEXT_LENGTH}), reason from (select n, line, ${told} from (select n, line, ${both} from ${numbered} where trim(line) <> '')) where reason is not null order by n`;
         let before = 0;
         for await (const chunk of again.chunks(sql, watched)) {
           const [numbersOf, texts, reasons] = [0, 1, 2].map((i) => chunk.cells(i));

@@ -41,8 +41,8 @@ export interface LoadOptions extends UntrustedLimits {
    * follow from their bytes, and Parquet files are checked before. docs/security.md says what it costs and what it does not defend.
    */
   readonly untrusted?: boolean;
-  /** Check Parquet files before they are read: sizes and offsets, and the checksums of pages that have some. Default: as `untrusted`. */
-  readonly checkPages?: boolean;
+  /** Check files before they are read: sizes and places in Parquet files, and the checksums of their pages and of gzip files. Default: as `untrusted`. */
+  readonly check?: boolean;
   /**
    * What becomes of rows of CSV and NDJSON files that cannot be converted, integers beyond 2^53, and damaged files among several:
    * `"stop"` (the default) ends the reading with an error; `"skip"` leaves them out and counts them in the table's and the result's
@@ -74,7 +74,7 @@ function checkedOptions(options: LoadOptions): void {
   }
   if (options.allowPaths !== undefined && !Array.isArray(options.allowPaths))
     throw badOption("allowPaths", options.allowPaths, "a list of paths");
-  for (const key of ["untrusted", "checkPages"] as const)
+  for (const key of ["untrusted", "check"] as const)
     if (options[key] !== undefined && typeof options[key] !== "boolean") throw badOption(key, options[key], "true or false");
   checkLimits(options);
   checkOnError(options.onError);
@@ -107,13 +107,13 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
     describe: describeSpec(content),
     read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> => {
       const places = placesOf(absolute, options);
-      const { untrusted = false, checkPages = untrusted, onError = "stop" } = options;
-      if (!untrusted && !checkPages && onError === "stop") return readTable(content, places, limitsOf(options), readOptions);
+      const { untrusted = false, check = untrusted, onError = "stop" } = options;
+      if (!untrusted && !check && onError === "stop") return readTable(content, places, limitsOf(options), readOptions);
       const letters = options.quarantine === undefined ? undefined : new Letters("quarantine", options.quarantine);
       const onRejected = (rows: readonly RejectedRow[]): void => {
         for (const row of rows) letters!.add(JSON.stringify(row));
       };
-      const care = { checkPages, onError };
+      const care = { check, onError };
       try {
         if (untrusted) {
           const { threads = UNTRUSTED_THREADS, memoryBytesMax = null } = options;
@@ -163,7 +163,7 @@ export interface StreamSpec {
  */
 export async function loadStreamSpec(path: string, options: LoadOptions = {}): Promise<StreamSpec> {
   checkedOptions(options);
-  for (const key of ["untrusted", "checkPages", "onError"] as const)
+  for (const key of ["untrusted", "check", "onError"] as const)
     if (options[key] !== undefined)
       throw badOption(key, options[key], "nothing: streams read their spec's files in this process, as they are");
   const absolute = resolve(path);

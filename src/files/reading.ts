@@ -1,13 +1,13 @@
 /**
- * The reading of a spec's table with the checks that were asked for, on whichever side of a barrier: what is there, Parquet pages, then
+ * The reading of a spec's table with the checks that were asked for, on whichever side of a barrier: what is there, its sizes and checksums, then
  * DuckDB; and what is left out where rows or files are bad.
  */
 import { badOption } from "../errors.ts";
 import type { GroupedTable, RejectedRow } from "../reduce/grouped.ts";
 import type { Present } from "./barrier-limits.ts";
+import { checkFiles } from "./checks.ts";
 import type { DatabaseLimits } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
-import { checkParquetFiles } from "./parquet-files.ts";
 import { filesOf } from "./source-files.ts";
 import type { ReadOptions, SpecContent } from "./spec.ts";
 import { readTable } from "./table.ts";
@@ -18,7 +18,7 @@ export type OnError = "stop" | "skip" | "quarantine";
 
 /** How careful a reading is. */
 export interface Care {
-  readonly checkPages: boolean;
+  readonly check: boolean;
   readonly onError: OnError;
 }
 
@@ -37,7 +37,7 @@ export interface CarefulOptions {
 export async function readCarefully(
   spec: SpecContent,
   allowed: Allowed,
-  { checkPages, onError }: Care,
+  { check, onError }: Care,
   { limitsFor, onPresent, onRejected, read }: CarefulOptions,
 ): Promise<GroupedTable> {
   const sources = await filesOf(spec, allowed, read.signal);
@@ -45,7 +45,7 @@ export async function readCarefully(
   const present = { files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
   onPresent?.({ ...present, subject: sources[0]?.subject ?? "the source" });
   const limits = limitsFor(present);
-  const damaged = checkPages ? await checkParquetFiles(spec, sources, onError === "stop", read.signal, limits.memoryBytesMax) : [];
+  const damaged = check ? await checkFiles(spec, sources, onError === "stop", read.signal, limits.memoryBytesMax) : [];
   if (onError === "stop") return readTable(spec, allowed, limits, read);
   return readTolerant(spec, allowed, limits, read, { sources, damaged, onRejected });
 }

@@ -4,10 +4,10 @@
  */
 import { FourfoldError } from "../errors.ts";
 import type { GroupedTable, RejectedRow } from "../reduce/grouped.ts";
+import type { DamagedFile } from "./checks.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import { type Lenient, lenient, rowsWhere, withoutRows } from "./lenient.ts";
-import type { DamagedFile } from "./parquet-files.ts";
 import { isNumeric, numberColumn, placed } from "./source.ts";
 import type { SourceFiles } from "./source-files.ts";
 import type { ReadOptions, SpecContent } from "./spec.ts";

@@ -161,7 +161,7 @@ describe("a reader that breaks is a typed error", () => {
     limits: { deadlineMsMax: 20_000, ...limits },
     memoryBytesMax: null,
     threads: 1,
-    care: { checkPages: true, onError: "stop" },
+    care: { check: true, onError: "stop" },
     quarantine: false,
   });
   const fault = (file: string, limits?: object): ReturnType<typeof failure> => failure(faulty.read(request(file, limits), {}));

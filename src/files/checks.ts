@@ -1,6 +1,7 @@
-/** Which files of a spec are read as Parquet, and what the check of each says. */
+/** Files of a spec before anything reads them: which are checked, and as what. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { FourfoldError } from "../errors.ts";
+import { checkGzip } from "./gzip-check.ts";
 import { checkParquet } from "./parquet-check.ts";
 import { placed } from "./source.ts";
 import type { SourceFile, SourceFiles } from "./source-files.ts";
@@ -18,10 +19,10 @@ const PAGE_BYTES_MAX = 2 ** 31 - 1;
 const OTHER = /\.(?:csv|tsv|json|ndjson|jsonl)(?:\.(?:gz|zst))?$/i;
 
 /**
- * Checks the Parquet files of a spec's sources, and gives those that are damaged; with `stop`, the first of them is thrown.
+ * Checks the Parquet and gzip files of a spec's sources, and gives those that are damaged; with `stop`, the first of them is thrown.
  * @throws FourfoldError ERR_FOURFOLD_FORMAT, ERR_FOURFOLD_SOURCE, with the place in the spec
  */
-export async function checkParquetFiles(
+export async function checkFiles(
   spec: SpecContent,
   sources: readonly SourceFiles[],
   stop: boolean,
@@ -32,10 +33,11 @@ export async function checkParquetFiles(
   const seen = new Set<string>();
   for (const { files, pointer } of sources)
     for (const file of files) {
-      if (seen.has(file.path) || !isParquet(file)) continue;
+      if (seen.has(file.path)) continue;
       seen.add(file.path);
       try {
-        await checkParquet(file.path, pageBytesMax, signal);
+        if (isParquet(file)) await checkParquet(file.path, pageBytesMax, signal);
+        else if (/\.gz$/i.test(file.path)) await checkGzip(file.path, signal);
       } catch (error) {
         if (stop || !(error instanceof FourfoldError) || error.code === "ERR_FOURFOLD_ABORTED") throw placed(error, spec.document, pointer);
         damaged.push({ path: file.path, error });
