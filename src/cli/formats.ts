@@ -35,6 +35,7 @@ export function* json({ result, kept, elapsedMs }: Answer): Generator<string> {
     yield "\n    ] }";
   }
   yield "\n  ],\n";
+  if (result.rejected !== undefined) yield `  "rejected": ${JSON.stringify(result.rejected)},\n`;
   yield `  "records": ${records},\n  "elapsedMs": ${jsonNumber(elapsedMs)},\n`;
   yield `  "backend": ${JSON.stringify(plan.backend)},\n  "accuracy": ${JSON.stringify(plan.accuracy)},\n  "nan": ${JSON.stringify(plan.nan)},\n  "contract": ${JSON.stringify(contract)}\n}\n`;
 }

@@ -15,6 +15,7 @@ import {
   runOptions,
   type Subject,
 } from "./question.ts";
+import { rejectedInWords } from "./reading-options.ts";
 import { openSpec } from "./spec.ts";
 import { stepsInWords, table } from "./table.ts";
 import { openTensor } from "./tensor.ts";
@@ -45,6 +46,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
     ndjson: () => ndjson(answer),
   };
   await destination.write(texts[format](), signal);
+  process.stderr.write(rejectedInWords(answer.result.rejected));
   if (question.verbose) process.stderr.write(stepsInWords(answer));
   return EXIT.ok;
 }
