@@ -10,12 +10,13 @@ export interface TextError {
 /** Longer lines are cut: they are for people. */
 const LENGTH_MAX = 300;
 
-/** The place of an error of the readers of CSV and JSON; undefined if the message is of another kind. */
-export function textError(message: string): TextError | undefined {
+/** The place of an error of the readers of CSV and JSON, in a file or pattern that is called `subject`; undefined if it is of another kind. */
+export function textError(message: string, subject: string): TextError | undefined {
+  const named = (file: string | undefined): string => (file === undefined || file.endsWith(subject) ? subject : `${subject}: ${file}`);
   const json = /Malformed JSON in file "([^"\n]*)", at byte \d+ in (?:line|record\/value) (\d+): ([^\n]*)/.exec(message);
   if (json) {
     const [, file = "", line, what = ""] = json;
-    return { text: `${file}: line ${line}: ${cut(what.replace(/[.\s]+$/, ""))}`, at: { file, line: Number(line) } };
+    return { text: `${named(file)}: line ${line}: ${cut(what.replace(/[.\s]+$/, ""))}`, at: { file, line: Number(line) } };
   }
   const line = /CSV Error on Line: (\d+)/.exec(message)?.[1];
   if (line === undefined) return undefined;
@@ -26,7 +27,7 @@ export function textError(message: string): TextError | undefined {
       message,
     )?.[0];
   return {
-    text: `${file === undefined ? "" : `${file}: `}line ${line}: ${cut(what ?? "the line cannot be read")}`,
+    text: `${named(file)}: line ${line}: ${cut(what ?? "the line cannot be read")}`,
     at: { ...(file === undefined ? {} : { file }), line: Number(line), ...(column === undefined ? {} : { column }) },
   };
 }

@@ -247,8 +247,8 @@ function firstLine(message: string): { kind: string; text: string; where: string
 function translate(error: unknown, subject: string): FourfoldError {
   if (error instanceof FourfoldError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const told = textError(message);
-  if (told) return new FourfoldError("ERR_FOURFOLD_FORMAT", `${subject}: ${told.text}`, { cause: error, at: told.at });
+  const told = textError(message, subject);
+  if (told) return new FourfoldError("ERR_FOURFOLD_FORMAT", told.text, { cause: error, at: told.at });
   const { kind, text, where } = firstLine(message);
   const candidates = /^Candidate bindings: (.*)$/m.exec(message)?.[1];
   const meant = candidates === undefined ? {} : { fix: `Columns there: ${candidates.replaceAll('"', "")}` };

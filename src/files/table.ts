@@ -29,6 +29,7 @@ import {
   tableOf,
 } from "./source.ts";
 import type { ReadOptions, SpecContent, SpecLevel, SpecSource } from "./spec.ts";
+import { nameTextRow } from "./text-column.ts";
 import { readWeightTable } from "./weight-table.ts";
 
 /** Bytes copied in one go: 4 MiB take about 3 ms of the event loop. */
@@ -158,7 +159,9 @@ class TableReader {
     const source = await openSource(this.#db, spec.source, "/source", spec.document, this.#allowed, signal, this.#reader?.open);
     const watch: Watch = { signal, subject: source.subject };
 
-    const grouping = await this.#group(source, { ...watch, onProgress });
+    const grouping = await this.#group(source, { ...watch, onProgress }).catch(async (error: unknown) => {
+      throw await nameTextRow(this.#db, source, error, watch);
+    });
     const { value, weight } = grouping;
     const built = await this.#nodes(source, grouping, watch);
 

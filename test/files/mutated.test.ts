@@ -57,8 +57,9 @@ const levels = [
   { name: "all", by: [], reduce: "sum" },
 ];
 
-async function readTable(name: string, skip: boolean): Promise<void> {
-  const options = { untrusted: true, deadlineMsMax: DEADLINE_MS, ...(skip && { onError: "skip" as const }) };
+/** With the check most damage never comes to DuckDB; without it all does. */
+async function readTable(name: string, check: boolean, skip: boolean): Promise<void> {
+  const options = { untrusted: true, deadlineMsMax: DEADLINE_MS, check, ...(skip && { onError: "skip" as const }) };
   const table = await folder.read({ source: { file: name }, value: "v", levels, nullKeys: "group" }, options);
   expect(table.values.length).toBe(table.records);
   expect(table.levels[0]!.offsets.at(-1)).toBe(table.records);
@@ -69,7 +70,7 @@ const FORMATS = ["x.parquet", "zstd.parquet", "checksums.parquet", "x.csv", "x.c
 test.each(FORMATS)("the whole file is read: %s", async (name) => {
   const path = folder.file(name, files[name]!);
   if (name.endsWith(".npy")) expect((await readNpy(path)).shape).toEqual([20, 20]);
-  else await readTable(name, false);
+  else await readTable(name, true, false);
 });
 
 test.each(FORMATS)(
@@ -79,7 +80,7 @@ test.each(FORMATS)(
     // Parquet has three files here, and their mutants are shared out.
     for (let run = 0; run < (name.endsWith(".parquet") ? Math.ceil(RUNS / 3) : RUNS); run++) {
       const path = folder.file(name, mutant(files[name]!, chance));
-      const reading = name.endsWith(".npy") ? readNpy(path, { memoryBytesMax: BYTES_MAX }) : readTable(name, run % 3 === 2);
+      const reading = name.endsWith(".npy") ? readNpy(path, { memoryBytesMax: BYTES_MAX }) : readTable(name, run % 2 === 0, run % 3 === 2);
       await reading.catch((error: unknown) => {
         if (!(error instanceof FourfoldError)) throw error;
         expect(Object.keys(ERROR_CODES)).toContain(error.code);

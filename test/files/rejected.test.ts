@@ -85,6 +85,13 @@ describe("rows of CSV", () => {
     expect(error.at).toMatchObject({ line: 25_002, column: "v" });
   });
 
+  test("stop it, too, where they make their column one of texts", async () => {
+    folder.file("early.csv", "k,v\n1,2\n1,3\n1,oops\n");
+    const error = await failure(folder.read(over({ file: "early.csv" })));
+    expect([error.code, error.at]).toEqual(["ERR_FOURFOLD_COLUMN", expect.objectContaining({ column: "v", row: 2 })]);
+    expect(error.message).toContain('column "v" is VARCHAR, expected numbers; row 2 holds "oops"');
+  });
+
   test("fractions among texts stay fractions, and integers stay exact", async () => {
     folder.file("mixed.csv", "k,v\n1,0.5\n1,none\n1,2\n");
     expect(nested((await quarantined({ file: "mixed.csv" }))[0])).toEqual([[[], [[[1], [0.5, 2]]]]]);
