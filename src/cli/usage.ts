@@ -63,7 +63,7 @@ How it runs:
 
 Files of others (for specs):
   --untrusted           read them in a process of their own, with limits on time and memory from their bytes
-  --deadline-ms N       with it: how long reading may take; by default 10 s and 250 ms for each MiB
+  --deadline-ms N       with it: how long reading may take; by default 30 s and 1 s for each MiB
   --check               check sizes and checksums of Parquet and .gz files first; --untrusted does so, too
   --on-error ACTION     rows of CSV and NDJSON that cannot be converted, integers beyond 2^53, and damaged files
                         among several: stop (the default), skip, or quarantine
