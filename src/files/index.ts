@@ -5,7 +5,7 @@ export { Letters } from "./letters.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type NpyArray, type NpyFile, type NpyHeader, type NpyOptions, openNpy, readNpy } from "./npy.ts";
 export { type ParquetSink, type ParquetSinkOptions, parquetSink } from "./parquet-parts.ts";
-export type { OnError } from "./reading.ts";
+export type { OnError } from "./careful.ts";
 export type { ReplayChunk, ReplayOptions } from "./replay.ts";
 export type { Job, ReadOptions, ReduceName, SpecLevel, SpecSource, SpecWeights } from "./spec.ts";
 export type { SpecStream, SpecTimeUnit, SpecWindow } from "./spec-stream.ts";

@@ -9,7 +9,7 @@ import { checkLimits, type UntrustedLimits } from "./barrier-limits.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
 import { Letters } from "./letters.ts";
-import { checkOnError, type OnError, readCarefully } from "./reading.ts";
+import { checkOnError, type OnError, readCarefully } from "./careful.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {
