@@ -17,6 +17,7 @@ const SUITES = [
   "tensors",
   "planner",
   "flights",
+  "files",
   "kernels",
   "windows",
   "streams",

@@ -42,6 +42,11 @@ const STAGES = {
     env: { FOURFOLD_CHAINS: "100000" },
     files: ["test/reduce/bound.test.ts", "test/reduce/sizes.test.ts", "test/backends/tfjs-cpu.test.ts"],
   },
+  "at rest": {
+    cases: "a file of 10 GiB",
+    env: { FOURFOLD_MIB: "10240" },
+    files: ["test/at-rest.memory.alone.test.ts"],
+  },
   overload: {
     cases: "ten minutes of a producer ten times too fast, for each kind of source and overflow",
     env: { FOURFOLD_SECONDS: "600" },

@@ -1,5 +1,6 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
+import { inBytes, isTensorSource, type PreparedResting, prepareResting, refuseNaNAt } from "./at-rest.ts";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
@@ -8,7 +9,7 @@ import { finishInTurns, unlessAborted } from "./backends/turns.ts";
 import { WasmBackend } from "./backends/wasm.ts";
 import type { Calibration } from "./calibration.ts";
 import { Devices } from "./devices.ts";
-import { badOption, checkNames, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
+import { badOption, closed, FourfoldError, show, throwIfAborted } from "./errors.ts";
 import { isJobLike, type Job } from "./job.ts";
 import { Live, type LiveOptions, liveOptions } from "./live.ts";
 import { type LiveInput, readLive } from "./live-input.ts";
@@ -38,12 +39,11 @@ import { finish } from "./reduce/slices.ts";
 import { checkShape, denseTree, dtypeOf } from "./reduce/tree.ts";
 import { type Result, RunResult } from "./result.ts";
 import { explain, type PlanData } from "./schedule/plan.ts";
-import { FrameStore } from "./stream/frames.ts";
 import { readStreamOptions, type StreamOptions } from "./stream/options.ts";
 import { FrameRing } from "./stream/ring.ts";
 import type { Stream } from "./stream/stream.ts";
-import { openStream, type StreamSource } from "./streams.ts";
-import type { Dtype, TypedData } from "./types.ts";
+import { openRing, openStream, type StreamSource } from "./streams.ts";
+import type { Dtype, TensorSource, TypedData } from "./types.ts";
 
 /** A plan that can be run many times. `String(plan)` explains it. */
 export interface Plan extends PlanData {
@@ -88,9 +88,6 @@ export interface EngineStats {
 
 /** The form of dense inputs. */
 const ROWS = { form: "rows" } as const;
-
-/** Buffers of a ring: one is filled while others wait or are reduced. */
-const RING_BUFFERS = 4;
 
 /** Multiplications and additions of a run for which devices are measured: 25 ms and more on one core. */
 const MEASURED_OPERATIONS_MIN = 5e7;
@@ -218,8 +215,8 @@ export class Engine {
    * @example const { value } = await engine.run(chain(weightedSum(a), weightedSum(b)), { data, shape: [3, 4] });
    */
   async run(job: Job, options?: RunOptions): Promise<Result>;
-  async run(chain: Chain, input: Input, options?: RunOptions): Promise<Result>;
-  async run(first: Chain | Job, second?: Input | RunOptions, third?: RunOptions): Promise<Result> {
+  async run(chain: Chain, input: Input | TensorSource, options?: RunOptions): Promise<Result>;
+  async run(first: Chain | Job, second?: Input | TensorSource | RunOptions, third?: RunOptions): Promise<Result> {
     this.#open();
     const isJob = isJobLike(first);
     if (!isJob) checkChain(first);
@@ -228,6 +225,7 @@ export class Engine {
     return this.#admit(options.signal, async () => {
       const started = performance.now();
       if (isJob) return this.#runNew(await this.#problems.ofJob(first, options, () => this.#open()), options, started, false);
+      if (isTensorSource(second)) return this.#runResting(first, second, options, started);
       const input = second as Input;
       const leaves = this.#leavesOfInput(input);
       leaves?.hold(); // from the call on: freeing the tensor takes effect when the run is over
@@ -319,6 +317,22 @@ export class Engine {
   }
 
   /**
+   * What {@link Engine.run} would do with a chain and a tensor at rest; it reads no leaves. `String(plan)` explains it.
+   * @throws FourfoldError as {@link Engine.run}
+   * @example
+   * const x = await openTensor("x.npy"); // fourfold/files
+   * console.log(String(await engine.planAtRest(index, x)));
+   */
+  async planAtRest(chain: Chain, source: TensorSource, options: RunOptions = {}): Promise<PlanData> {
+    this.#open();
+    checkChain(chain);
+    checkRunOptions(options);
+    const { plan, executable } = (await this.#atRest(chain, source, options)).prepared;
+    executable.close();
+    return plan;
+  }
+
+  /**
    * Rolls up what never ends: batches of records or frames are reduced as they come, windows fire results, and their bits are those of a
    * batch run over the same records.
    * @param source iterables of items, Node and Web streams, readers of `fourfold/stream` (files, stdin, sockets), a ring, or several of them
@@ -342,20 +356,7 @@ export class Engine {
    * @throws FourfoldError as {@link Engine.tensor}
    */
   frameRing(shape: readonly number[], dtype: Dtype, options: { readonly framesMax: number }): FrameRing {
-    checkNames("frameRing", options, ["framesMax"]);
-    const { framesMax } = options;
-    if (!Number.isInteger(framesMax) || framesMax < RING_BUFFERS)
-      throw badOption("framesMax", framesMax, `a whole number from ${RING_BUFFERS}`);
-    const values = extentOf(shape);
-    const tensors = Array.from({ length: RING_BUFFERS }, () => this.tensor([Math.floor(framesMax / RING_BUFFERS) * values], dtype));
-    const store = new FrameStore(
-      tensors.map(({ data }) => data),
-      values,
-      dtype,
-    );
-    return new FrameRing(store, shape, () => {
-      for (const tensor of tensors) tensor.free();
-    });
+    return openRing(this, shape, dtype, options);
   }
 
   /**
@@ -455,6 +456,35 @@ export class Engine {
     } finally {
       this.#release(prepared, cached);
     }
+  }
+
+  /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
+  async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
+    const { signal, onProgress } = options;
+    const { problem, placed, prepared } = await this.#atRest(chain, source, options);
+    const { plan, executable } = prepared;
+    const planned = performance.now();
+    try {
+      const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });
+      return this.#result(problem, plan, output, options, [started, placed, planned]);
+    } catch (error) {
+      if (isNaNError(error)) await refuseNaNAt(problem.fitted.levels[0]!.name, source, signal);
+      throw error;
+    } finally {
+      executable.close();
+    }
+  }
+
+  async #atRest(
+    chain: Chain,
+    source: TensorSource,
+    options: RunOptions,
+  ): Promise<{ readonly problem: Problem; readonly placed: number; readonly prepared: PreparedResting }> {
+    if (options.errorBound) throw badOption("errorBound", true, "nothing for a tensor at rest: it runs on kernels that keep the contract");
+    const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), options.signal);
+    const placed = performance.now();
+    const way = this.#way(options, false);
+    return { problem, placed, prepared: prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way) };
   }
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {

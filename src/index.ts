@@ -63,4 +63,4 @@ export type { Stream } from "./stream/stream.ts";
 export type { DictionaryColumn, LateRow, Pane, Rejected, Sink, SinkPosition, StreamKeys, StreamResult, Timing } from "./stream/types.ts";
 export type { WindowOptions } from "./stream/windowing.ts";
 export type { StreamSource } from "./streams.ts";
-export type { Accuracy, Data, Dtype, NanPolicy, Progress, TypedData } from "./types.ts";
+export type { Accuracy, Data, Dtype, FileSegment, NanPolicy, Progress, TensorSource, TypedData } from "./types.ts";

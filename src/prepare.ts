@@ -126,7 +126,7 @@ export class Preparer {
 }
 
 /** A plan that explains itself. */
-function told(plan: PlanData): PlanData {
+export function told(plan: PlanData): PlanData {
   return Object.defineProperty(plan, "toString", { value: () => explain(plan) });
 }
 

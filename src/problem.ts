@@ -14,8 +14,8 @@ import { type Input, readInput } from "./reduce/input.ts";
 import { refuseNaN } from "./reduce/nan.ts";
 import { type Fitted, fit } from "./reduce/resolve.ts";
 import { strataOf } from "./reduce/strata.ts";
-import { dtypeOf, type Tree } from "./reduce/tree.ts";
-import type { Accuracy, Dtype, NanPolicy, TypedData } from "./types.ts";
+import { denseTree, dtypeOf, ofDtype, readRagged, type Tree } from "./reduce/tree.ts";
+import type { Accuracy, Dtype, NanPolicy, TensorSource, TypedData } from "./types.ts";
 
 /** A piece of a foreign array that is reduced at one go: some milliseconds. */
 export const PIECE_BYTES_MAX: number = 8 << 20;
@@ -74,6 +74,13 @@ export class Problems {
       copy?.free();
       throw error;
     }
+  }
+
+  /** A tensor at rest as a fitted chain; its leaves stay where they are. A generator that yields between slices of work. */
+  *ofResting(chain: Chain, { dtype, length, shape, offsets = [] }: TensorSource, options: RunOptions): Generator<void, Problem> {
+    const tree = shape === undefined ? yield* readRagged(chain, offsets, length) : denseTree(chain, shape, length, Number.MAX_SAFE_INTEGER);
+    const fitted = fit(chain, tree, this.nan(options), this.accuracy(options, tree));
+    return { chain, fitted, data: ofDtype(dtype, 0), keys: undefined, order: undefined, given: undefined, copy: undefined };
   }
 
   /** An input as a fitted chain and leaves. A generator that yields between slices of work. */

@@ -1,11 +1,13 @@
 /** Streams, joined with what an engine has: kernels for frames, memory, the policy of batches, a clock. */
-import { FourfoldError, show } from "./errors.ts";
+import { badOption, checkNames, FourfoldError, show } from "./errors.ts";
 import type { RunOptions } from "./options.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { DenseInput, Tensor } from "./reduce/input.ts";
+import { checkShape } from "./reduce/tree.ts";
 import type { Result } from "./result.ts";
 import { Batching, runsOf } from "./schedule/batching.ts";
 import type { FrameRunner } from "./stream/batches.ts";
+import { FrameStore } from "./stream/frames.ts";
 import { itemReader, type StreamItem } from "./stream/items.ts";
 import type { StreamSetup } from "./stream/options.ts";
 import { FrameRing } from "./stream/ring.ts";
@@ -33,6 +35,9 @@ export interface StreamHost {
 
 type FrameOptions = Pick<RunOptions, "nan" | "accuracy">;
 
+/** Buffers of a ring: one is filled while others wait or are reduced. */
+const RING_BUFFERS = 4;
+
 /** A stream of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT for what is no source */
 export function openStream(host: StreamHost, setup: StreamSetup, source: StreamSource | readonly StreamSource[]): Stream {
   const sources = isList(source) ? source : [source as StreamSource];
@@ -48,6 +53,25 @@ export function openStream(host: StreamHost, setup: StreamSetup, source: StreamS
     allocate,
     batching: new Batching(setup),
     now,
+  });
+}
+
+/** A ring in memory of an engine. @throws FourfoldError ERR_FOURFOLD_ARGUMENT, and what making a tensor throws */
+export function openRing(host: StreamHost, shape: readonly number[], dtype: Dtype, options: { readonly framesMax: number }): FrameRing {
+  checkNames("frameRing", options, ["framesMax"]);
+  const { framesMax } = options;
+  if (!Number.isInteger(framesMax) || framesMax < RING_BUFFERS)
+    throw badOption("framesMax", framesMax, `a whole number from ${RING_BUFFERS}`);
+  checkShape(shape);
+  const values = shape.reduce((product, extent) => product * extent, 1);
+  const tensors = Array.from({ length: RING_BUFFERS }, () => host.tensor([Math.floor(framesMax / RING_BUFFERS) * values], dtype));
+  const store = new FrameStore(
+    tensors.map(({ data }) => data),
+    values,
+    dtype,
+  );
+  return new FrameRing(store, shape, () => {
+    for (const tensor of tensors) tensor.free();
   });
 }
 

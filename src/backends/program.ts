@@ -7,7 +7,7 @@ import type { BuiltIn } from "../reduce/reductions.ts";
 import { builtIn, type Fitted, type FittedLevel, type FittedWeights, sumRules } from "../reduce/resolve.ts";
 import type { Stratum } from "../reduce/strata.ts";
 import { childStart } from "../reduce/tree.ts";
-import type { Dtype } from "../types.ts";
+import type { Dtype, FileSegment } from "../types.ts";
 import { MOMENTS_WORDS, OVERREAD_BYTES, SCRATCH_BYTES } from "./kernels.ts";
 import type { Block, Heap, Heaps } from "./memory.ts";
 
@@ -29,6 +29,16 @@ export type WeightPlace =
 export interface UserPlace {
   readonly name: string;
   readonly module: string | undefined;
+}
+
+/** Where the leaves of a program lie in files. File descriptors are the process's, threads share them. */
+export interface FilePlace {
+  /** What messages call it. */
+  readonly name: string;
+  readonly segments: readonly FileSegment[];
+  readonly bytesPerLeaf: number;
+  /** Bytes of the buffer that each walker reads into. */
+  readonly pieceBytes: number;
 }
 
 /** One stratum of a program. */
@@ -77,6 +87,8 @@ export interface Program {
   readonly stored: readonly boolean[];
   /** Bytes of scratch one walker needs. */
   readonly scratchBytes: number;
+  /** Where the leaves lie, if in files. */
+  readonly file?: FilePlace;
 }
 
 /** A program and the memory it holds. */
@@ -89,6 +101,7 @@ export interface Placed {
 export interface Layout {
   readonly phases: Program["phases"];
   readonly stored: readonly boolean[];
+  readonly file?: FilePlace;
 }
 
 /** Places a fitted chain in a heap. @throws FourfoldError ERR_FOURFOLD_MEMORY */

@@ -3,6 +3,7 @@ import { FourfoldError } from "../errors.ts";
 import type { ReductionDefinition, UserReduction } from "../reduce/reductions.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import { COUNTERS, instantiateKernels } from "./kernels.ts";
+import { LeafReader, walkFile } from "./leaf-files.ts";
 import type { Program, Step } from "./program.ts";
 import type { Runner } from "./serve.ts";
 import { type FindUser, type Ground, Walker, WORD } from "./walk.ts";
@@ -21,7 +22,7 @@ export interface NewHeap {
 /** The runner of the worker in `slot`. */
 export function createRunner({ module }: RunnerSetup, slot: number): Runner {
   const grounds: Ground[] = [];
-  const walkers = new Map<number, { readonly walker: Walker; readonly scratchBytes: number }>();
+  const walkers = new Map<number, { readonly walker: Walker; readonly scratchBytes: number; readonly file: LeafReader | undefined }>();
   const counted = new Float64Array(COUNTERS);
   return {
     counted,
@@ -35,17 +36,19 @@ export function createRunner({ module }: RunnerSetup, slot: number): Runner {
       const ground = grounds[program.heap]!;
       ground.memory.grow(0); // this thread's `memory.buffer` is then as long as the memory, which others have grown
       const findUser: FindUser = (step) => users.get(step.level) ?? notHere(step);
-      walkers.set(program.id, { walker: new Walker(ground, program, findUser), scratchBytes: program.scratchBytes });
+      const { scratchBytes, file } = program;
+      walkers.set(program.id, { walker: new Walker(ground, program, findUser), scratchBytes, file: file && new LeafReader(file) });
     },
     unload(id) {
       walkers.delete(id);
     },
     run(id, phase, lo, hi, words) {
-      const { walker, scratchBytes } = walkers.get(id)!;
+      const { walker, scratchBytes, file } = walkers.get(id)!;
       const own = Float64Array.from(words);
       own[WORD.scratch]! += (slot + 1) * scratchBytes; // the calling thread's scratch comes first
       walker.counted.fill(0);
-      walker.walk(phase, lo, hi, own);
+      if (file && phase === 0) walkFile(walker, file, lo, hi, own, words[WORD.data]! + (slot + 1) * file.place.pieceBytes);
+      else walker.walk(phase, lo, hi, own);
       for (let i = 0; i < COUNTERS; i++) counted[i]! += walker.counted[i]!;
     },
   };

@@ -9,7 +9,7 @@ import { nanLeaf } from "../reduce/nan.ts";
 import { quotient, reduceNode } from "../reduce/node.ts";
 import { PARTS_FLAG, quotientOfParts } from "../reduce/quotient.ts";
 import type { ReductionDefinition } from "../reduce/reductions.ts";
-import { unitStart } from "../reduce/strata.ts";
+import { unitStart, valuesBefore } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import {
@@ -84,6 +84,28 @@ export class Walker {
       below: below[s]!,
       aside: aside[s]!,
     }));
+  }
+
+  /** The leaves before a unit of the step that `phase` ends with. */
+  leavesBefore(phase: number, unit: number): number {
+    return valuesBefore(this.#stages, -1, this.#program.phases[phase]!.to, unit);
+  }
+
+  /** Where the units from `a` on end that have no leaf at `leafEnd` or after it; one unit at least, and none after `hi`. */
+  unitsWithin(phase: number, a: number, hi: number, leafEnd: number): number {
+    let low = a + 1;
+    let high = hi;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.leavesBefore(phase, middle) <= leafEnd) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** A view of memory. */
+  bytes(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#ground.memory.buffer, at, length);
   }
 
   /** Computes units lo … hi − 1 of the step that `phase` ends with, into that step's stored planes. */

@@ -6,14 +6,16 @@ import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
 import { emptyValue } from "../reduce/node.ts";
 import { builtIn, type Fitted, type FittedLevel } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
-import { type Stratum, valuesBefore } from "../reduce/strata.ts";
+import { leavesMax, type Stratum, valuesBefore } from "../reduce/strata.ts";
 import { reduceUser } from "../reduce/user.ts";
-import type { Dtype, TypedData } from "../types.ts";
+import type { Dtype, FileSegment, TensorSource, TypedData } from "../types.ts";
 import type { Executable, RunContext, RunOutput } from "./backend.ts";
 import { COUNTERS, type ExactWork, loadKernelModule } from "./kernels.ts";
+import { LeafReader, walkFile } from "./leaf-files.ts";
 import { type Block, BYTES, type Heap, Heaps } from "./memory.ts";
-import { type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
+import { type FilePlace, type Layout, type Placed, type Program, place, planesOf } from "./program.ts";
 import { findLocal } from "./runner.ts";
+import { decoded, type Slab, slabLeavesMax, slabsOf } from "./slabs.ts";
 import { Aborts, eventLoopTurn, TURN_MS_MAX } from "./turns.ts";
 import { Walker, WORD } from "./walk.ts";
 import { WorkerPool } from "./workers.ts";
@@ -26,7 +28,7 @@ export interface WasmLayout extends Layout {
     readonly where: "caller" | "workers";
     readonly parts: Uint32Array;
   }[];
-  readonly placement: "engine memory" | "foreign array";
+  readonly placement: "engine memory" | "foreign array" | "files";
   /** Levels that a run gives back. */
   readonly keep: readonly boolean[];
 }
@@ -105,9 +107,9 @@ export class WasmBackend {
     });
   }
 
-  /** Prepares a fitted chain. */
-  prepare(fitted: Fitted, strata: readonly Stratum[], layout: WasmLayout, dtype: Dtype): Executable {
-    return new Prepared(this, this.#pool, fitted, strata, layout, dtype, () => ++this.#programs);
+  /** Prepares a fitted chain; for one tensor at rest, if its leaves lie in files. */
+  prepare(fitted: Fitted, strata: readonly Stratum[], layout: WasmLayout, dtype: Dtype, resting?: Resting): Executable {
+    return new Prepared(this, this.#pool, fitted, strata, layout, dtype, () => ++this.#programs, resting);
   }
 
   /** Ends the workers; runs under way reject. */
@@ -117,6 +119,12 @@ export class WasmBackend {
   }
 }
 
+/** A tensor at rest, and the bytes of it that a thread reads at one go. */
+export interface Resting {
+  readonly source: TensorSource;
+  readonly pieceBytes: number;
+}
+
 /** What one run holds while it lasts. */
 interface Run {
   readonly heap: Heap;
@@ -124,12 +132,12 @@ interface Run {
   readonly walker: Walker;
   readonly words: Float64Array;
   readonly block: Block;
-  /** Where a piece of a foreign array is copied; 0 for data in engine memory. */
+  /** Where leaves are copied or read to, a piece at a time; 0 for data in engine memory. */
   readonly piece: number;
   readonly data: TypedData;
 }
 
-/** A program on a heap, and how the memory of one run is laid out: the walkers' scratch, the stored steps, a piece of a foreign array. */
+/** A program on a heap, and how the memory of one run is laid out: the walkers' scratch, the stored steps, pieces of leaves. */
 interface Ready extends Placed {
   readonly walker: Walker;
   /** Where each stored step starts in a run's block. */
@@ -149,8 +157,13 @@ class Prepared implements Executable {
   /** By heap, since weights must lie where the data lies. */
   readonly #placed: Map<Heap, Ready> = new Map();
   readonly #loaded: Set<number> = new Set();
-  /** Bytes of the largest piece of a foreign array. */
+  /** Bytes of one buffer for leaves that do not lie in engine memory. */
   readonly #pieceBytes: number;
+  readonly #source: TensorSource | undefined;
+  /** Undefined where leaves need no decoding. */
+  readonly #slabs: readonly Slab[] | undefined;
+  /** What reads leaves on the calling thread. */
+  readonly #reader: LeafReader | undefined;
 
   constructor(
     backend: WasmBackend,
@@ -160,6 +173,7 @@ class Prepared implements Executable {
     layout: WasmLayout,
     dtype: Dtype,
     nextId: () => number,
+    resting: Resting | undefined,
   ) {
     this.#backend = backend;
     this.#pool = pool;
@@ -168,10 +182,25 @@ class Prepared implements Executable {
     this.#layout = layout;
     this.#dtype = dtype;
     this.#nextId = nextId;
-    this.#pieceBytes = layout.placement === "foreign array" ? BYTES[dtype] * largestPart(strata, layout) : 0;
+    const { source, pieceBytes = 0 } = resting ?? {};
+    this.#source = source;
+    if (source === undefined) this.#pieceBytes = layout.placement === "foreign array" ? BYTES[dtype] * largestPart(strata, layout) : 0;
+    else if (source.segments) {
+      this.#pieceBytes = roundUp64(Math.max(pieceBytes, BYTES[dtype] * leavesMax(strata, layout.phases[0]!.to)));
+      this.#reader = new LeafReader(this.#filePlace(source, source.segments));
+    } else {
+      this.#slabs = slabsOf(layout.phases[0]!.parts.length - 1, (part) => this.#leavesBefore(part), BYTES[dtype]);
+      this.#pieceBytes = roundUp64(BYTES[dtype] * slabLeavesMax(this.#slabs));
+    }
   }
 
-  runSync(data: TypedData): RunOutput {
+  /** Undefined for a tensor at rest: reading it takes waiting. */
+
+  get runSync(): ((data: TypedData) => RunOutput) | undefined {
+    return this.#source === undefined ? (data) => this.#runSync(data) : undefined;
+  }
+
+  #runSync(data: TypedData): RunOutput {
     const run = this.#begin(data);
     try {
       const started = performance.now();
@@ -203,9 +232,9 @@ class Prepared implements Executable {
       for (const [p, phase] of this.#layout.phases.entries()) {
         const report = (done: number): void => onProgress?.({ done: before + done, total, unit: "parts" });
         const parts = phase.parts.length - 1;
-        if (phase.where === "workers") await this.#runOnPool(run, p, signal, report);
-        else
-          for (let part = 0; part < parts; part++) {
+        const runParts = async (from: number, to: number): Promise<void> => {
+          if (phase.where === "workers") return this.#runOnPool(run, p, from, to, signal, report);
+          for (let part = from; part < to; part++) {
             this.#runPart(run, p, part);
             if (performance.now() - turn < TURN_MS_MAX) continue;
             report(part + 1);
@@ -214,6 +243,9 @@ class Prepared implements Executable {
             if (this.#backend.closed) throw closed();
             turn = performance.now();
           }
+        };
+        if (p === 0 && this.#slabs) await this.#runSlabs(run, this.#slabs, signal, runParts);
+        else await runParts(0, parts);
         before += parts;
         if (p === 0) processed = performance.now();
       }
@@ -232,7 +264,30 @@ class Prepared implements Executable {
     this.#placed.clear();
   }
 
-  async #runOnPool(run: Run, p: number, signal: AbortSignal | undefined, report: (done: number) => void): Promise<void> {
+  /** Runs the first pass of a source that must be decoded, slab by slab. */
+  async #runSlabs(
+    { heap, piece, words }: Run,
+    slabs: readonly Slab[],
+    signal: AbortSignal | undefined,
+    runParts: (from: number, to: number) => Promise<void>,
+  ): Promise<void> {
+    const at = (buffer: number): number => piece + buffer * this.#pieceBytes;
+    const viewOf = (buffer: number, leaves: number): TypedData => heap.view(this.#dtype, at(buffer), leaves);
+    for await (const { slab, buffer } of decoded(this.#source!, slabs, viewOf, signal)) {
+      throwIfAborted(signal);
+      words[WORD.data] = at(buffer) - BYTES[this.#dtype] * slab.first;
+      await runParts(slab.from, slab.to);
+    }
+  }
+
+  async #runOnPool(
+    run: Run,
+    p: number,
+    from: number,
+    to: number,
+    signal: AbortSignal | undefined,
+    report: (done: number) => void,
+  ): Promise<void> {
     const pool = this.#pool!;
     const { program } = run;
     if (!this.#loaded.has(program.id)) {
@@ -240,22 +295,25 @@ class Prepared implements Executable {
       pool.load(program);
     }
     const bounds = this.#layout.phases[p]!.parts;
-    const parts = new Uint32Array(2 * (bounds.length - 1));
-    for (let i = 0; i < parts.length; i += 2) parts.set(bounds.subarray(i / 2, i / 2 + 2), i);
-    await pool.run({ program: program.id, phase: p, parts, words: run.words }, { signal, onProgress: report });
-    this.#backend.stats.partsRun += bounds.length - 1;
+    const parts = new Uint32Array(2 * (to - from));
+    for (let part = from; part < to; part++) parts.set(bounds.subarray(part, part + 2), 2 * (part - from));
+    const onProgress = (done: number): void => report(from + done);
+    await pool.run({ program: program.id, phase: p, parts, words: run.words }, { signal, onProgress });
+    this.#backend.stats.partsRun += to - from;
   }
 
   /** Runs one part on the calling thread. */
   #runPart(run: Run, p: number, part: number): void {
-    const { from, to, parts } = this.#layout.phases[p]!;
+    const { from, parts } = this.#layout.phases[p]!;
     const lo = parts[part]!;
     const hi = parts[part + 1]!;
-    if (from === -1 && run.piece !== 0)
-      this.#copyPiece(run, valuesBefore(this.#strata, -1, to, lo), valuesBefore(this.#strata, -1, to, hi));
     const { counted } = run.walker;
     counted.fill(0);
-    run.walker.walk(p, lo, hi, run.words);
+    if (from === -1 && this.#reader) walkFile(run.walker, this.#reader, lo, hi, run.words.slice(), run.piece);
+    else {
+      if (from === -1 && run.piece !== 0 && !this.#source) this.#copyPiece(run, this.#leavesBefore(part), this.#leavesBefore(part + 1));
+      run.walker.walk(p, lo, hi, run.words);
+    }
     for (let i = 0; i < COUNTERS; i++) this.#backend.counted[i]! += counted[i]!;
     this.#backend.stats.partsRun++;
   }
@@ -279,7 +337,7 @@ class Prepared implements Executable {
     const { ready, block } = leaves ? this.#reserve(leaves.block.heap) : this.#reserveAnywhere();
     const { program, walker, storedAt, pieceAt } = ready;
     const words = new Float64Array(WORD.stored + storedAt.length);
-    words[WORD.data] = leaves ? data.byteOffset : 0;
+    words[WORD.data] = leaves ? data.byteOffset : block.at + pieceAt;
     words[WORD.scratch] = block.at;
     for (let s = 0; s < storedAt.length; s++) words[WORD.stored + s] = block.at + storedAt[s]!;
     return { heap: block.heap, program, walker, words, block, piece: leaves ? 0 : block.at + pieceAt, data };
@@ -304,10 +362,12 @@ class Prepared implements Executable {
   }
 
   #place(heap: Heap): Ready {
-    const layout = { stored: this.#layout.stored, phases: this.#layout.phases.map(({ from, to }) => ({ from, to })) };
+    const file = this.#reader && { file: this.#reader.place };
+    const layout = { stored: this.#layout.stored, phases: this.#layout.phases.map(({ from, to }) => ({ from, to })), ...file };
     const placed = place(this.#nextId(), this.#fitted, this.#strata, layout, this.#dtype, this.#backend.heaps, heap);
     const { program } = placed;
     const walkers = 1 + (this.#layout.phases.some(({ where }) => where === "workers") ? this.#backend.poolStats.workers : 0);
+    const buffers = this.#slabs ? Math.min(2, this.#slabs.length) : this.#reader ? walkers : 1;
     let at = walkers * program.scratchBytes;
     const storedAt = program.steps.map((step, s) => {
       const start = at;
@@ -315,9 +375,19 @@ class Prepared implements Executable {
       return start;
     });
     const walker = new Walker(heap, program, findLocal(this.#fitted));
-    const ready = { ...placed, walker, storedAt, pieceAt: at, runBytes: at + this.#pieceBytes };
+    const ready = { ...placed, walker, storedAt, pieceAt: at, runBytes: at + buffers * this.#pieceBytes };
     this.#placed.set(heap, ready);
     return ready;
+  }
+
+  /** The leaves before a part of the first pass. */
+  #leavesBefore(part: number): number {
+    const { to, parts } = this.#layout.phases[0]!;
+    return valuesBefore(this.#strata, -1, to, parts[part]!);
+  }
+
+  #filePlace({ name }: TensorSource, segments: readonly FileSegment[]): FilePlace {
+    return { name, segments, bytesPerLeaf: BYTES[this.#dtype], pieceBytes: this.#pieceBytes };
   }
 
   /** The stored levels as arrays of the caller's own. */

@@ -15,7 +15,7 @@ export async function explain(args: readonly string[], signal: AbortSignal): Pro
   if (question.kind === "spec") process.stdout.write(await specInWords(question));
   else {
     const { levels, plan } = await openTensor(question, { signal });
-    const text = String(plan(engine, { ...runOptions(question), keep: keptNames(question.keep, levels) }));
+    const text = String(await plan(engine, { ...runOptions(question), keep: keptNames(question.keep, levels) }));
     process.stdout.write(`${harmless(text, true)}\n`);
   }
   return EXIT.ok;

@@ -1,6 +1,7 @@
 /** What `run` and `explain` are asked: the options that both have, checked as far as the command line alone can tell. */
 
 import { FourfoldError, nearest, show } from "../errors.ts";
+import type { TensorOptions } from "../files/index.ts";
 import type { BackendName, Engine, Result, RunOptions } from "../index.ts";
 import type { LevelView } from "../reduce/result.ts";
 import type { Accuracy, NanPolicy } from "../types.ts";
@@ -22,14 +23,26 @@ export const QUESTION_OPTIONS = {
   "deadline-ms": { type: "string" },
   "on-error": { type: "string" },
   quarantine: { type: "string" },
+  array: { type: "string" },
+  column: { type: "string" },
+  shape: { type: "string" },
+  dtype: { type: "string" },
   verbose: { type: "boolean" },
 } as const;
 
+/** What a tensor's file is called; a raw file has any name. */
+const TENSOR_ENDING = /\.(npy|npz|zarr|arrow|arrows|feather|ipc)[/\\]?$/i;
+
+/** The options of tensors alone. */
+const TENSOR_OPTIONS = ["weights", "reduce", "array", "column", "shape", "dtype"] as const;
+
 /** A checked question. */
 export interface Question {
-  /** A spec, or the NPY file of a tensor. */
+  /** A spec, or a tensor at rest. */
   readonly file: string;
   readonly kind: "spec" | "tensor";
+  /** How the tensor is opened. */
+  readonly tensor: TensorOptions;
   readonly keep: "all" | readonly string[];
   readonly accuracy: Accuracy;
   readonly backend: BackendName | undefined;
@@ -69,7 +82,7 @@ export interface Subject {
 /** Reads a question from the command line of `command`. */
 export function readQuestion(command: string, { values, positionals }: Parsed<typeof QUESTION_OPTIONS>): Question {
   const [file, extra] = positionals;
-  if (file === undefined) throw usageError(`${command} needs a spec or an NPY file`, `fourfold ${command} --help shows examples`);
+  if (file === undefined) throw usageError(`${command} needs a spec or a tensor`, `fourfold ${command} --help shows examples`);
   if (extra !== undefined)
     throw usageError(
       `${command} takes one file, given ${show(file)} and ${show(extra)}`,
@@ -78,21 +91,23 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
     );
   const weights = listed("weights", values.weights) ?? [];
   const reduce = listed("reduce", values.reduce) ?? [];
-  const npy = file.toLowerCase().endsWith(".npy");
-  if (!npy && (weights.length > 0 || reduce.length > 0))
+  const isTensor = TENSOR_ENDING.test(file) || (values.shape !== undefined && values.dtype !== undefined);
+  const foreign = TENSOR_OPTIONS.find((name) => values[name] !== undefined);
+  if (!isTensor && foreign !== undefined)
     throw usageError(
-      `--${weights.length > 0 ? "weights" : "reduce"} belongs to a tensor in an NPY file, given ${show(file)}`,
-      "A spec names its own reductions and weights",
+      `--${foreign} belongs to a tensor, given ${show(file)}`,
+      "A spec names its own reductions and weights; a raw file needs --shape and --dtype",
       file,
     );
   const reading = readReading(values);
   const [forTables] = Object.keys(reading);
-  if (npy && forTables !== undefined)
-    throw usageError("options on how tables are read belong to a spec, given an NPY file", "Leave them out", forTables);
+  if (isTensor && forTables !== undefined)
+    throw usageError("options on how tables are read belong to a spec, given a tensor", "Leave them out", forTables);
   const keep = listed("keep", values.keep) ?? [];
   return {
     file,
-    kind: npy ? "tensor" : "spec",
+    kind: isTensor ? "tensor" : "spec",
+    tensor: tensorOptions(values),
     keep: keep.includes("all") ? "all" : keep,
     accuracy: choice("accuracy", values.accuracy, ["reproducible", "exact", "fast"]) ?? "reproducible",
     backend: values.backend as BackendName | undefined, // the engine knows which there are
@@ -103,6 +118,16 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
     reduce,
     reading,
     verbose: values.verbose === true,
+  };
+}
+
+function tensorOptions({ array, column, shape, dtype }: Parsed<typeof QUESTION_OPTIONS>["values"]): TensorOptions {
+  const extents = listed("shape", shape === undefined ? undefined : [shape])?.map((extent) => wholeNumber("shape", extent)!);
+  return {
+    ...(array !== undefined && { array }),
+    ...(column !== undefined && { column }),
+    ...(extents !== undefined && { shape: extents }),
+    ...(dtype !== undefined && { dtype: dtype as NonNullable<TensorOptions["dtype"]> }), // whoever opens it knows which there are
   };
 }
 

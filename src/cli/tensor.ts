@@ -1,8 +1,8 @@
-/** A dense tensor from NPY files as the subject of a run or an explanation. Its values go from the file straight into engine memory. */
+/** A tensor at rest as the subject of a run or an explanation. */
 
 import { FourfoldError, nearest, show } from "../errors.ts";
-import { type NpyFile, openNpy, readNpy } from "../files/index.ts";
-import type { Chain, Engine, Plan, PlanOptions, Progress, Reduction, Tensor, WeightsInput } from "../index.ts";
+import { openTensor as openSource, readNpy } from "../files/index.ts";
+import type { Chain, Engine, Plan, PlanData, Progress, Reduction, RunOptions, TensorSource, TypedData, WeightsInput } from "../index.ts";
 import { chain } from "../reduce/chain.ts";
 import { count, max, mean, min, sum, variance, weightedMean, weightedSum } from "../reduce/reductions.ts";
 import { usageError } from "./args.ts";
@@ -10,11 +10,14 @@ import type { AnswerLevel, Question, Subject } from "./question.ts";
 
 const UNWEIGHTED: Readonly<Record<string, () => Reduction>> = { sum, mean, min, max, count, variance };
 const WEIGHTED: Readonly<Record<string, (weights: WeightsInput) => Reduction>> = { weightedSum, weightedMean };
+/** Bytes read between two looks at the clock and the signal. */
+const PIECE_BYTES = 1 << 23;
 const NAMES: readonly string[] = [...Object.keys(UNWEIGHTED), ...Object.keys(WEIGHTED)];
 
 /** A tensor and its chain. */
 export interface TensorSubject extends Subject {
-  plan(engine: Engine, options: Omit<PlanOptions, "shape" | "dtype">): Plan;
+  /** What a run would do. */
+  plan(engine: Engine, options: RunOptions): Promise<PlanData>;
 }
 
 interface Watch {
@@ -22,33 +25,63 @@ interface Watch {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** Reads the weights and the header of the tensor's file; its values when it runs. */
+/** Reads the weights and the headers of the tensor's file; its values when it runs. */
 export async function openTensor(question: Question, { signal, onProgress }: Watch): Promise<TensorSubject> {
   const names = question.reduce.length > 0 ? question.reduce : question.weights.map(() => "weightedSum");
   checkNames(names, question.weights.length);
-  const { shape, dtype } = await withNpy(question.file, async (header) => header);
+  const axes = await withSource(question, async (source) => axesOf(source, names.length));
   const weights: WeightsInput[] = [];
   for (const path of question.weights) weights.push(await readWeights(path, signal));
   const levels = chain(...names.map((name) => (Object.hasOwn(WEIGHTED, name) ? WEIGHTED[name]!(weights.shift()!) : UNWEIGHTED[name]!())));
   return {
-    levels: columnsOf(levels, shape.length),
-    plan: (engine, options) => engine.plan(levels, { ...options, shape, dtype }),
-    run: async (engine, options) => {
-      engine.plan(levels, { shape, dtype }); // refuses a shape or weights that do not fit before a long reading
-      const x: Tensor = engine.tensor(shape, dtype);
-      await withNpy(question.file, (file) => file.readInto(x.data, { signal, ...(onProgress === undefined ? {} : { onProgress }) }));
-      return engine.run(levels, x, options);
-    },
+    levels: columnsOf(levels, axes),
+    plan: (engine, options) =>
+      withSource(question, async (source) =>
+        staysAtRest(question, source) ? engine.planAtRest(levels, source, options) : placedPlan(engine, levels, source, options),
+      ),
+    run: (engine, options) =>
+      withSource(question, async (source) => {
+        if (staysAtRest(question, source)) return engine.run(levels, source, options);
+        placedPlan(engine, levels, source, {}); // refuses a shape or weights that do not fit before a long reading
+        const x = engine.tensor(source.shape!, source.dtype);
+        await readAll(source, x.data, { signal, ...(onProgress && { onProgress }) });
+        return engine.run(levels, x, options);
+      }),
   };
 }
 
-async function withNpy<T>(path: string, use: (file: NpyFile) => Promise<T>): Promise<T> {
-  const file = await openNpy(path);
+/** True where the kernels' threads read the file themselves; what may run elsewhere is read into engine memory first. */
+function staysAtRest({ accuracy, backend }: Question, source: TensorSource): boolean {
+  return source.shape === undefined || (accuracy !== "fast" && (backend === undefined || backend === "auto" || backend === "wasm"));
+}
+
+function placedPlan(engine: Engine, levels: Chain, { shape, dtype }: TensorSource, options: RunOptions): Plan {
+  return engine.plan(levels, { ...options, shape: shape!, dtype });
+}
+
+async function withSource<T>({ file, tensor }: Question, use: (source: TensorSource) => Promise<T>): Promise<T> {
+  const source = await openSource(file, tensor);
   try {
-    return await use(file);
+    return await use(source);
   } finally {
-    await file.close();
+    await source.close();
   }
+}
+
+/** Fills an array with all leaves, a piece at a time. */
+async function readAll(source: TensorSource, target: TypedData, { signal, onProgress }: Watch): Promise<void> {
+  const total = target.byteLength;
+  const piece = PIECE_BYTES / target.BYTES_PER_ELEMENT;
+  for (let first = 0; first < target.length; first += piece) {
+    const some = target.subarray(first, first + piece);
+    await source.read(some, first, { signal });
+    onProgress?.({ done: some.byteOffset - target.byteOffset + some.byteLength, total, unit: "bytes" });
+  }
+}
+
+/** Axes of a shape; of ragged rows as many as there are levels, and one of frames where offsets cut all of them. */
+function axesOf({ shape, offsets = [] }: TensorSource, levels: number): number {
+  return shape?.length ?? levels + (offsets.length === levels ? 1 : 0);
 }
 
 function checkNames(names: readonly string[], weights: number): void {

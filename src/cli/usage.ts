@@ -19,7 +19,7 @@ Usage: fourfold COMMAND [ARGUMENTS]
 
 Commands:
   run SPEC              roll up the table that a spec names
-  run X.npy             roll up a tensor
+  run X.npy             roll up a tensor: NPY, NPZ, Arrow, Zarr or raw
   stream SPEC           roll up records while they come
   explain SPEC|X.npy    say what a run would do, in five steps
   doctor                say what works on this machine, and how to get what does not
@@ -45,7 +45,7 @@ const HELP: Readonly<Record<Command, string>> = {
   run: `Usage: fourfold run SPEC [OPTIONS]
        fourfold run [--weights W.npy,…] [--reduce NAME,…] X.npy [OPTIONS]
 
-Rolls up the table that a spec names, or a dense tensor from NPY files.
+Rolls up the table that a spec names, or a tensor at rest, which may be larger than memory.
 
 Output:
   --format FORMAT       table (for people, the default), json, csv or ndjson
@@ -69,11 +69,15 @@ Files of others (for specs):
                         among several: stop (the default), skip, or quarantine
   --quarantine FILE     append them there, one JSON object a line, with place, reason and text
 
-Tensors (X.npy has the shape [...frames, …, B, A]; the last axis is reduced first):
+Tensors (NPY, NPZ, Arrow, Zarr or raw, of the shape [...frames, …, B, A]; the last axis is reduced first):
   --weights FILES       NPY files with the weights of the weighted levels, innermost first;
                         one dimension is a vector, two are a matrix (one row for each output)
   --reduce NAMES        the reductions, innermost first; by default weightedSum for each file of weights.
                         sum, mean, min, max, count, variance, weightedSum, weightedMean
+  --array NAME          the array of an NPZ file or a Zarr folder that has several
+  --column NAME         the column of an Arrow file that has several; its lists are ragged levels
+  --shape N,N,…         raw files: the extents, outermost first …
+  --dtype DTYPE         … and the type of an item: f64, f32, i64, i32, i16, i8, u32, u16, u8, f16 or bool
 
 Examples:
   fourfold run flights.json --best lowest
@@ -81,6 +85,7 @@ Examples:
   fourfold run flights.json --keep all --format csv --out nodes.csv
   fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
   fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
+  fourfold run --reduce sum,mean --shape 1000,64 --dtype f32 readings.bin
 `,
   stream: `Usage: fourfold stream SPEC [OPTIONS] < RECORDS
 

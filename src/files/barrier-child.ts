@@ -7,9 +7,9 @@ import { carry } from "../reduce/carried.ts";
 import type { NanPolicy, Progress } from "../types.ts";
 import { FrameReader, jsonFrame } from "./barrier-frames.ts";
 import { databaseBytes, readBytes, type UntrustedLimits } from "./barrier-limits.ts";
+import { type Care, readCarefully } from "./careful.ts";
 import { loadDuckDB } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
-import { type Care, readCarefully } from "./careful.ts";
 import { parseSpec } from "./spec.ts";
 import { framesOf } from "./table-frames.ts";
 

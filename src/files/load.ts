@@ -6,10 +6,10 @@ import type { GroupedTable, RejectedRow } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
 import { Barrier } from "./barrier.ts";
 import { checkLimits, type UntrustedLimits } from "./barrier-limits.ts";
+import { checkOnError, type OnError, readCarefully } from "./careful.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
 import { Letters } from "./letters.ts";
-import { checkOnError, type OnError, readCarefully } from "./careful.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {

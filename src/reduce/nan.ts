@@ -13,9 +13,14 @@ export function nanLeaf(level: string, index: number): FourfoldError {
 
 /**
  * Throws for the first NaN leaf in the order the caller gave, which is not the order in which parts find them.
- * `order[i]` is the record at leaf i, where records were grouped. Yields between slices of work.
+ * `order[i]` is the record at leaf i, where records were grouped; `before` leaves come before the data. Yields between slices of work.
  */
-export function* refuseNaN(level: string, data: ArrayLike<number>, order: Uint32Array | undefined): Generator<void, void> {
+export function* refuseNaN(
+  level: string,
+  data: ArrayLike<number>,
+  order: Uint32Array | undefined,
+  before: number = 0,
+): Generator<void, void> {
   let first = Number.POSITIVE_INFINITY;
   for (let i = 0; i < data.length; i++) {
     if (Number.isNaN(data[i])) {
@@ -24,5 +29,5 @@ export function* refuseNaN(level: string, data: ArrayLike<number>, order: Uint32
     }
     if (i % SLICE === SLICE - 1) yield;
   }
-  if (first < Number.POSITIVE_INFINITY) throw nanLeaf(level, first);
+  if (first < Number.POSITIVE_INFINITY) throw nanLeaf(level, before + first);
 }

@@ -45,6 +45,20 @@ export function valuesBefore(strata: readonly Pick<Stratum, "extent" | "offsets"
   return position;
 }
 
+/** The leaves of a stratum's largest unit. */
+export function leavesMax(strata: readonly Stratum[], s: number): number {
+  if (strata[s]!.units === 0) return 0;
+  if (strata.slice(0, s + 1).every(({ extent }) => extent !== undefined)) return valuesBefore(strata, -1, s, 1);
+  let most = 0;
+  let before = 0;
+  for (let unit = 1; unit <= strata[s]!.units; unit++) {
+    const next = valuesBefore(strata, -1, s, unit);
+    most = Math.max(most, next - before);
+    before = next;
+  }
+  return most;
+}
+
 function cutsIntoBlocks(fitted: Fitted, rows: Stratum): boolean {
   if (rows.childrenMax <= BLOCK || sumRules(fitted, 0).sums !== "lanes") return false;
   const kind = builtIn(fitted.levels[0]!);

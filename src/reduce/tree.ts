@@ -33,7 +33,7 @@ export interface Tree {
 export type Offsets = readonly number[] | Int32Array | Uint32Array | BigInt64Array;
 
 /** Children of one level, and nodes: offsets and addresses in kernels are 32 bits wide. */
-const CHILDREN_MAX = 2 ** 32 - 1;
+export const CHILDREN_MAX: number = 2 ** 32 - 1;
 
 const DTYPES: ReadonlyMap<string | undefined, Dtype> = new Map([
   ["Float32Array", "f32"],
@@ -80,6 +80,11 @@ export function* readData(data: Data): Generator<void, TypedData> {
 
 const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u8: Uint8Array } as const;
 
+/** An array of a dtype, all zero. */
+export function ofDtype(dtype: Dtype, length: number): TypedData {
+  return new ARRAYS[dtype](length);
+}
+
 /** The array itself, or a plain view of it where its class is another's, whose methods may do anything. */
 function plainView(data: TypedData, dtype: Dtype): TypedData {
   const Plain = ARRAYS[dtype];
@@ -121,8 +126,12 @@ export function checkShape(shape: unknown): asserts shape is readonly number[] {
   }
 }
 
-/** The tree of a dense tensor of shape [...frames, D, C, B, A]: the last axis is level f. @throws FourfoldError ERR_FOURFOLD_SHAPE */
-export function denseTree(chain: Chain, shape: readonly number[], length: number | undefined): Tree {
+/**
+ * The tree of a dense tensor of shape [...frames, D, C, B, A]: the last axis is level f. `childrenMax` is more than usual for what is cut
+ * before it runs.
+ * @throws FourfoldError ERR_FOURFOLD_SHAPE
+ */
+export function denseTree(chain: Chain, shape: readonly number[], length: number | undefined, childrenMax: number = CHILDREN_MAX): Tree {
   const { levels } = chain;
   checkShape(shape);
   if (shape.length < levels.length)
@@ -141,11 +150,11 @@ export function denseTree(chain: Chain, shape: readonly number[], length: number
   for (let i = levels.length - 1, axis = frames.length; i >= 0; i--, axis++) {
     const extent = shape[axis]!;
     const most = Math.max(nodes, nodes * extent);
-    if (most > CHILDREN_MAX)
+    if (most > childrenMax)
       throw shapeError(
-        `level "${levels[i]!.name}" (axis ${axis}): ${most} ${most > nodes ? "children" : "nodes"} in all, a level has at most ${CHILDREN_MAX}`,
+        `level "${levels[i]!.name}" (axis ${axis}): ${most} ${most > nodes ? "children" : "nodes"} in all, a level has at most ${childrenMax}`,
         shape,
-        CHILDREN_MAX,
+        childrenMax,
         axis,
         TOO_MANY_FIX,
       );

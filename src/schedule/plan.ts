@@ -3,7 +3,7 @@
  * A plan is a plain value made once from sizes; making one reads no data, no clock and no device.
  */
 import { builtIn, type Fitted, resultShape } from "../reduce/resolve.ts";
-import { type Stratum, strataOf, valuesBefore } from "../reduce/strata.ts";
+import { leavesMax, type Stratum, strataOf, valuesBefore } from "../reduce/strata.ts";
 import type { Accuracy, Dtype, NanPolicy } from "../types.ts";
 import { type Candidate, type Choice, HOME, inMs } from "./choose.ts";
 import type { Placement } from "./cost.ts";
@@ -26,6 +26,8 @@ export interface PlanLimits {
   readonly partsPerWorker: number;
   /** A piece of a foreign array: copied and reduced while it is in the second-level cache. */
   readonly pieceBytes: number;
+  /** A piece of a file: read and reduced while it is in the second-level cache (`npm run bench -- rest`). */
+  readonly filePieceBytes: number;
   /** A unit with more children than this, times their outputs, has them stored whole instead of in a walker's scratch: 512 KiB of float64. */
   readonly scratchChildrenMax: number;
 }
@@ -38,6 +40,7 @@ export const PLAN_LIMITS: PlanLimits = {
   partsMax: 4096,
   partsPerWorker: 8,
   pieceBytes: 256 << 10,
+  filePieceBytes: 256 << 10,
   scratchChildrenMax: 65536,
 };
 
@@ -88,8 +91,8 @@ export interface PlanRequest {
   readonly keep: readonly boolean[];
   /** Worker threads; 0 runs everything on the caller. */
   readonly workers: number;
-  /** Whether the data lies in engine memory or is copied in pieces. */
-  readonly placement: Placement;
+  /** Whether the data lies in engine memory, is copied in pieces, or is read from files. */
+  readonly placement: Placement | "files";
   readonly limits?: PlanLimits;
 }
 
@@ -114,7 +117,7 @@ export interface Placed {
   readonly fitted: Fitted;
   readonly dtype: Dtype;
   readonly bytesPerLeaf: number;
-  readonly placement: Placement;
+  readonly placement: Placement | "files";
   /** Levels whose values are kept. */
   readonly keep: readonly boolean[];
 }
@@ -161,12 +164,24 @@ export function makePlan(request: PlanRequest): PlanData {
   const stored = strata.map((stratum, s) => s === last || (!stratum.blocks && request.keep[stratum.level] === true));
   const phases: Phase[] = [];
   for (let from = -1; from < last; ) {
-    const phase = from === -1 && request.placement === "foreign array" ? foreignPhase(request) : residentPhase(request, from);
+    const phase = from === -1 ? firstPhase(request) : residentPhase(request, from);
     phases.push(phase);
     stored[phase.to] = true;
     from = phase.to;
   }
   return { ...told, phases, stored };
+}
+
+/** The pass over the leaves. */
+function firstPhase(request: PlanRequest): Phase {
+  switch (request.placement) {
+    case "engine memory":
+      return residentPhase(request, -1);
+    case "foreign array":
+      return foreignPhase(request);
+    case "files":
+      return filePhase(request);
+  }
 }
 
 /** The next pass over data in engine memory. */
@@ -211,9 +226,29 @@ function foreignPhase(request: PlanRequest): Phase {
   const { strata, bytesPerLeaf, limits = PLAN_LIMITS } = request;
   const fits = (isSlow(request) ? Math.min(limits.pieceBytes, limits.slowPartBytes) : limits.pieceBytes) / bytesPerLeaf;
   let to = furthest(strata, -1, limits);
-  while (to > 0 && largest(strata, to) > fits) to--;
+  while (to > 0 && leavesMax(strata, to) > fits) to--;
   const before = (unit: number): number => valuesBefore(strata, -1, to, unit);
   return { from: -1, to, where: "caller", parts: partitionBySize(strata[to]!.units, fits, before) };
+}
+
+/** The first pass over files: units of which a piece is read at one go, on the threads that read them. */
+function filePhase(request: PlanRequest): Phase {
+  const { strata, workers, leaves, bytesPerLeaf, limits = PLAN_LIMITS } = request;
+  const bytes = leaves * bytesPerLeaf;
+  const fits = limits.filePieceBytes / bytesPerLeaf;
+  const callerOnly = strata.findIndex((stratum) => request.levels[stratum.level]!.callerOnly);
+  const onCaller = workers === 0 || callerOnly === 0 || bytes <= limits.inlineBytesMax;
+  const reach = furthest(strata, -1, limits);
+  let to = onCaller || callerOnly < 0 ? reach : Math.min(reach, callerOnly - 1);
+  while (to > 0 && leavesMax(strata, to) > fits) to--;
+  if (onCaller) {
+    const before = (unit: number): number => valuesBefore(strata, -1, to, unit);
+    return { from: -1, to, where: "caller", parts: partitionBySize(strata[to]!.units, fits, before) };
+  }
+  const least = workers * limits.partsPerWorker;
+  to = highestWith(strata, least, -1, to);
+  const parts = Math.min(limits.partsMax, Math.max(least, Math.ceil(bytes / limits.partBytes)));
+  return { from: -1, to, where: "workers", parts: cutFor(request, -1, to, parts) };
 }
 
 function cutFor({ strata }: PlanRequest, from: number, to: number, parts: number): Uint32Array {
@@ -225,20 +260,6 @@ function furthest(strata: readonly Stratum[], from: number, limits: PlanLimits):
   for (let s = from + 2; s < strata.length; s++)
     if (strata[s]!.childrenMax * strata[s - 1]!.outputs > limits.scratchChildrenMax) return s - 1;
   return strata.length - 1;
-}
-
-/** The leaves of a stratum's largest unit. */
-function largest(strata: readonly Stratum[], s: number): number {
-  if (strata[s]!.units === 0) return 0;
-  if (strata.slice(0, s + 1).every(({ extent }) => extent !== undefined)) return valuesBefore(strata, -1, s, 1);
-  let most = 0;
-  let before = 0;
-  for (let unit = 1; unit <= strata[s]!.units; unit++) {
-    const next = valuesBefore(strata, -1, s, unit);
-    most = Math.max(most, next - before);
-    before = next;
-  }
-  return most;
 }
 
 /** How a planned run went. */

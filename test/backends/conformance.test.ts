@@ -2,6 +2,9 @@
  * One suite for every backend that keeps the numeric contract: random chains over random hierarchies give the bits of the
  * reference backend, however the work is cut.
  */
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import type { LeafBlock } from "../../src/backends/memory.ts";
@@ -27,8 +30,8 @@ import type { LevelValues } from "../../src/reduce/result.ts";
 import { strataOf } from "../../src/reduce/strata.ts";
 import { denseTree, dtypeOf, raggedTree, type Tree } from "../../src/reduce/tree.ts";
 import type { WeightsInput } from "../../src/reduce/weights.ts";
-import { makePlan, PLAN_LIMITS, type PlanLimits } from "../../src/schedule/plan.ts";
-import type { Accuracy, NanPolicy, TypedData } from "../../src/types.ts";
+import { makePlan, PLAN_LIMITS, type PlanLimits, type PlanRequest } from "../../src/schedule/plan.ts";
+import type { Accuracy, NanPolicy, TensorSource, TypedData } from "../../src/types.ts";
 import { hex } from "../failing.ts";
 import { random } from "../random.ts";
 
@@ -41,9 +44,13 @@ const TINY: PlanLimits = {
   slowPartBytes: 64,
   partsMax: 4096,
   partsPerWorker: 2,
+  filePieceBytes: 512,
   pieceBytes: 512,
   scratchChildrenMax: 8,
 };
+
+const folder = mkdtempSync(join(tmpdir(), "fourfold-leaves-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const WORKERS = [1, 2, 3, 8];
 const backends = new Map(
@@ -159,7 +166,7 @@ function draw(seed: number): Case {
   };
 }
 
-function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, foreign: boolean) {
+function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, placement: PlanRequest["placement"]) {
   const fitted = fit(c.chain, c.tree, c.nan, c.accuracy);
   const strata = strataOf(fitted);
   const dtype = dtypeOf(c.data)!;
@@ -184,7 +191,7 @@ function plan(c: Case, workers: number, limits: PlanLimits, keepAll: boolean, fo
     strata,
     keep: fitted.levels.map((_, i) => keepAll || i === last),
     workers,
-    placement: foreign ? "foreign array" : "engine memory",
+    placement,
     limits,
   });
   return { fitted, strata, dtype, layout };
@@ -205,16 +212,38 @@ function describeCase({ chain: { levels }, tree, data, nan, accuracy }: Case): s
   return `${levels.map(({ reduction }) => `${reduction.name}${reduction.weights ? ` ${reduction.weights.form}` : ""}`).join(" → ")} over ${shape}, ${tree.form} ${data.constructor.name} ${nan} ${accuracy}`;
 }
 
-async function agree(
-  c: Case,
-  workers: number,
-  limits: PlanLimits,
-  placement: "foreign" | "engine",
-  keepAll: boolean,
-  sync: boolean,
-): Promise<void> {
+type Place = "foreign" | "engine" | "files" | "decoded";
+
+const PLACEMENTS = { foreign: "foreign array", engine: "engine memory", files: "files", decoded: "files" } as const;
+
+/** Leaves in a file: in two stretches, the second first, at odd bytes, where they are read as they lie. */
+function resting(data: TypedData, inFile: boolean): TensorSource {
+  const path = join(folder, "leaves.bin");
+  const half = data.length >> 1;
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const cut = half * data.BYTES_PER_ELEMENT;
+  writeFileSync(path, Buffer.concat([Buffer.alloc(3), bytes.subarray(cut), Buffer.alloc(2), bytes.subarray(0, cut)]));
+  const fd = openSync(path, "r");
+  const segments = [
+    { fd, at: 5 + data.byteLength - cut, items: half },
+    { fd, at: 3, items: data.length - half },
+  ];
+  return {
+    kind: "fourfold.tensor",
+    name: "leaves.bin",
+    dtype: dtypeOf(data)!,
+    length: data.length,
+    shape: undefined,
+    offsets: undefined,
+    segments: inFile ? segments : undefined,
+    read: async (target, first) => target.set(data.subarray(first, first + target.length)),
+    close: async () => closeSync(fd),
+  };
+}
+
+async function agree(c: Case, workers: number, limits: PlanLimits, place: Place, keepAll: boolean, sync: boolean): Promise<void> {
   const backend = backends.get(workers)!;
-  const { fitted, strata, dtype, layout } = plan(c, sync ? 0 : workers, limits, keepAll, placement === "foreign");
+  const { fitted, strata, dtype, layout } = plan(c, sync ? 0 : workers, limits, keepAll, PLACEMENTS[place]);
   const skip = c.nan === "skip";
   const expected = bits(
     runReference(fitted, c.data).map((level, i) => (keepAll || i === fitted.levels.length - 1 ? level : undefined)),
@@ -223,18 +252,20 @@ async function agree(
   const used = backend.heaps.bytesUsed;
   let leaves: LeafBlock | undefined;
   let data = c.data;
-  if (placement === "engine") {
+  if (place === "engine") {
     leaves = backend.heaps.allocateLeaves(data.byteLength);
     data = leaves.block.heap.view(dtype, leaves.block.at, data.length);
     data.set(c.data);
   }
-  const executable = backend.prepare(fitted, strata, layout, dtype);
+  const source = place === "files" || place === "decoded" ? resting(data, place === "files") : undefined;
+  const executable = backend.prepare(fitted, strata, layout, dtype, source && { source, pieceBytes: limits.filePieceBytes });
   try {
     const output = sync ? executable.runSync!(data) : await executable.run(data, {});
     expect(bits(output.levels, skip), describeCase(c)).toEqual(expected);
   } finally {
     executable.close();
     leaves?.free();
+    await source?.close();
   }
   expect(backend.heaps.bytesUsed, "memory is given back").toBe(used);
 }
@@ -270,9 +301,9 @@ describe("the wasm backend", () => {
       fc.asyncProperty(
         fc.integer(),
         fc.boolean(),
-        fc.constantFrom<"foreign" | "engine">("foreign", "engine"),
+        fc.constantFrom<Place>("foreign", "engine"),
         fc.boolean(),
-        (seed, keepAll, placement, tiny) => agree(draw(seed), 0, tiny ? TINY : PLAN_LIMITS, placement, keepAll, true),
+        (seed, keepAll, place, tiny) => agree(draw(seed), 0, tiny ? TINY : PLAN_LIMITS, place, keepAll, true),
       ),
       { numRuns: RUNS },
     );
@@ -286,6 +317,21 @@ describe("the wasm backend", () => {
         fc.constantFrom(...WORKERS),
         fc.integer({ min: 1, max: 4096 }),
         (seed, keepAll, workers, partBytes) => agree(draw(seed), workers, { ...TINY, partBytes }, "engine", keepAll, false),
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
+  it("gives the reference's bits from files, read or decoded in pieces of any size, on any number of workers", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer(),
+        fc.boolean(),
+        fc.constantFrom(0, ...WORKERS),
+        fc.integer({ min: 1, max: 4096 }),
+        fc.constantFrom<Place>("files", "decoded"),
+        (seed, keepAll, workers, bytes, place) =>
+          agree(draw(seed), workers, { ...TINY, partBytes: bytes, filePieceBytes: Math.max(8, bytes) }, place, keepAll, false),
       ),
       { numRuns: RUNS },
     );

@@ -75,9 +75,9 @@ test.each([
   expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
 });
 
-test("an NPY file takes none of them", async () => {
+test("a tensor takes none of them", async () => {
   const { code, stderr } = await fourfold(["run", "x.npy", "--reduce", "sum", "--untrusted"]);
-  expect([code, stderr]).toEqual([2, expect.stringMatching(/belong to a spec, given an NPY file/)]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/belong to a spec, given a tensor/)]);
 });
 
 test("what was left out in words: counts, the first, and how many more; no control characters", () => {

@@ -1,5 +1,5 @@
 // Files of real formats, made by DuckDB itself, and specs over them, in a folder of their own.
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -29,6 +29,18 @@ export class Folder {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
     return path;
+  }
+
+  has(name: string): boolean {
+    return existsSync(join(this.path, name));
+  }
+
+  bytes(name: string): Buffer {
+    return readFileSync(join(this.path, name));
+  }
+
+  text(name: string): string {
+    return this.bytes(name).toString("utf8");
   }
 
   spec(name: string, spec: unknown): string {

@@ -1,10 +1,11 @@
 /** One record batch → the blocks of its rows: which of its columns the stream wants, and what is left when some rows are refused. */
+import { isNumberType, typeName } from "../../arrow/numbers.ts";
+import type { ArrowColumn, ArrowField } from "../../arrow/schema.ts";
 import { FourfoldError, nearest, show } from "../../errors.ts";
 import type { Key } from "../../reduce/key.ts";
 import type { TypedData } from "../../types.ts";
 import type { Block, StreamKeys } from "../types.ts";
-import type { ArrowColumn, ArrowField } from "./arrow-schema.ts";
-import { framesOf, isKeyType, isNumberType, isTimeType, keysOf, numbersOf, timesOf, typeName } from "./arrow-values.ts";
+import { framesOf, isKeyType, isTimeType, keysOf, numbersOf, timesOf } from "./arrow-values.ts";
 import type { BoundFields } from "./fields.ts";
 import type { Fault } from "./rejected.ts";
 

@@ -3,16 +3,17 @@
  * after the other. The bytes are untrusted: a message's size is compared with its limit before its bytes are waited for, memory is taken
  * for the bytes that have come and not for those that are announced, and every buffer must lie in its message.
  */
+import { count, NotTable, Table } from "../../arrow/flatbuffer.ts";
+import { BATCH, CONTINUATION, DICTIONARY, METADATA_BYTES_MAX, SCHEMA } from "../../arrow/messages.ts";
+import { type ArrowField, batchColumns, schemaFields } from "../../arrow/schema.ts";
 import { FourfoldError } from "../../errors.ts";
 import type { Key } from "../../reduce/key.ts";
 import type { Chunk, ReadContext } from "../types.ts";
 import { takeRows, type Wanted, wantedOf } from "./arrow-batch.ts";
-import { type ArrowField, batchColumns, schemaFields } from "./arrow-schema.ts";
 import { dictionaryOf } from "./arrow-values.ts";
 import { ByteHold } from "./byte-hold.ts";
 import type { Decoder, Format } from "./decoder.ts";
 import { type BoundFields, bindFields, type SourceOptions } from "./fields.ts";
-import { count, NotTable, Table } from "./flatbuffer.ts";
 import { REJECTED_MAX, rejected } from "./rejected.ts";
 
 /** What Arrow takes beside the options of every source. */
@@ -22,14 +23,6 @@ export interface ArrowOptions extends SourceOptions {
 }
 
 const BODY_BYTES_MAX = 1 << 26;
-/** The description of a batch: far more than any schema takes. */
-const METADATA_BYTES_MAX = 1 << 24;
-/** What stands before a message's size since Arrow 0.15. */
-const CONTINUATION = 0xffffffff;
-
-const SCHEMA = 1;
-const DICTIONARY = 2;
-const BATCH = 3;
 
 /** Arrow's IPC stream as a format. */
 export function arrowFormat(options: ArrowOptions): Format {

@@ -1,44 +1,19 @@
 /** Columns of Arrow → columns of a block. Numbers without nulls that lie aligned are views of the message; everything else is converted. */
 import { isUtf8 } from "node:buffer";
+import { NotTable } from "../../arrow/flatbuffer.ts";
+import { arrayOf, EXACT_MAX, half, isExact, type Numbers } from "../../arrow/numbers.ts";
+import type { ArrowColumn, ArrowType } from "../../arrow/schema.ts";
 import { show } from "../../errors.ts";
 import type { Key } from "../../reduce/key.ts";
 import type { TypedData } from "../../types.ts";
 import type { DictionaryColumn, StreamKeys } from "../types.ts";
-import type { ArrowColumn, ArrowType } from "./arrow-schema.ts";
-import { NotTable } from "./flatbuffer.ts";
 import type { Fault } from "./rejected.ts";
 import { type TimeUnit, timeOfNumber, timeOfText } from "./time.ts";
 
 /** Tells of a row that cannot be taken; of each row the first fault counts. */
 export type Refuse = (row: number, fault: Fault) => void;
 
-type Numbers = TypedData | Uint16Array | Uint32Array | BigInt64Array | BigUint64Array;
-
-const EXACT_MAX = 2 ** 53;
 const DAY_MS = 86_400_000;
-
-const isExact = (value: bigint): boolean => value >= -BigInt(EXACT_MAX) && value <= BigInt(EXACT_MAX);
-
-/** How values of a type lie; undefined for those that are no numbers. */
-function arrayOf(
-  type: ArrowType,
-): { new (buffer: ArrayBufferLike, offset: number, length: number): Numbers; BYTES_PER_ELEMENT: number } | undefined {
-  if (type.kind === "float")
-    return type.bits === 16 ? Uint16Array : type.bits === 32 ? Float32Array : type.bits === 64 ? Float64Array : undefined;
-  if (type.kind === "timestamp") return BigInt64Array;
-  if (type.kind === "date") return type.unit === "day" ? Int32Array : BigInt64Array;
-  if (type.kind !== "int") return undefined;
-  const signed = { 8: Int8Array, 16: Int16Array, 32: Int32Array, 64: BigInt64Array } as const;
-  const unsigned = { 8: Uint8Array, 16: Uint16Array, 32: Uint32Array, 64: BigUint64Array } as const;
-  return (type.signed ? signed : unsigned)[type.bits as 8];
-}
-
-/** The name of a type in messages. */
-export function typeName(type: ArrowType): string {
-  if (type.kind === "int") return `${type.signed ? "" : "u"}int${type.bits}`;
-  if (type.kind === "float") return `float${type.bits}`;
-  return type.kind === "other" ? type.name : type.kind === "fixedList" ? "fixed-size list" : type.kind;
-}
 
 /** Values `from` to `to` of a column of numbers as they lie, moved only if they do not lie aligned. */
 function raw(column: ArrowColumn, type: ArrowType, from: number, to: number): Numbers {
@@ -55,21 +30,6 @@ function raw(column: ArrowColumn, type: ArrowType, from: number, to: number): Nu
 
 const isNull = (column: ArrowColumn, i: number): boolean =>
   column.validity !== undefined && (column.validity[i >> 3]! & (1 << (i & 7))) === 0;
-
-/** A float16 as a number (IEEE 754). */
-function half(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const size =
-    exponent === 0
-      ? fraction * 2 ** -24
-      : exponent === 31
-        ? fraction === 0
-          ? Number.POSITIVE_INFINITY
-          : Number.NaN
-        : (1 + fraction / 1024) * 2 ** (exponent - 15);
-  return bits & 0x8000 ? -size : size;
-}
 
 /** Numbers `from` to `to` of a column, null as NaN. `perRow` of them are one row. */
 export function numbersOf(column: ArrowColumn, from: number, to: number, perRow: number, refuse: Refuse): TypedData {
@@ -283,7 +243,3 @@ function gathered(child: ArrowColumn, from: number, to: number, size: number, at
       );
   return result;
 }
-
-/** True if a column of this type can be values. */
-export const isNumberType = (type: ArrowType): boolean =>
-  type.kind === "int" || type.kind === "float" ? arrayOf(type) !== undefined : false;

@@ -24,6 +24,11 @@ export class Table {
     return new Table(view, view.getUint32(0, true));
   }
 
+  /** Bytes of the buffer that the table stands in. */
+  get bytes(): number {
+    return this.#view.byteLength;
+  }
+
   /** Where field `id` stands; 0 if it has its default. */
   #field(id: number): number {
     const table = this.#at - this.#view.getInt32(this.#at, true);
@@ -84,6 +89,15 @@ export class Table {
   counts(id: number): number[] {
     const { start, length } = this.#vector(id, 8);
     return Array.from({ length }, (_, i) => count(this.#view.getBigInt64(start + i * 8, true)));
+  }
+
+  /** The blocks of a file's footer: structs of an int64, an int32 with four bytes after it, and an int64. */
+  blocks(id: number): (readonly [number, number, number])[] {
+    const { start, length } = this.#vector(id, 24);
+    return Array.from({ length }, (_, i) => {
+      const at = start + i * 24;
+      return [count(this.#view.getBigInt64(at, true)), this.#view.getInt32(at + 8, true), count(this.#view.getBigInt64(at + 16, true))];
+    });
   }
 
   #vector(id: number, bytes: number): { start: number; length: number } {

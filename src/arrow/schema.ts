@@ -1,9 +1,14 @@
-/** The schema of an Arrow stream (arrow.apache.org/docs/format/Columnar.html; format/Schema.fbs): its fields, and how their buffers lie. */
-import { show } from "../../errors.ts";
+/** The schema of an Arrow stream or file (arrow.apache.org/docs/format/Columnar.html; format/Schema.fbs): its fields, and how their buffers lie. */
+import { show } from "../errors.ts";
 import { count, NotTable, type Table } from "./flatbuffer.ts";
 
 /** Fields nested deeper than this are refused: recursion must end. */
 const DEPTH_MAX = 32;
+
+/** A field's entry in its parent, and the least that a table takes: where its shape is told, and where its type is. */
+const FIELD_BYTES_MIN = 12;
+/** How often a schema may be as long as its bytes: honest writers share a few names. */
+const SHARED_MAX = 4;
 
 /** The units of times, in the order of the format. */
 const UNITS = ["s", "ms", "us", "ns"] as const;
@@ -103,18 +108,26 @@ function typeOf(number: number, table: Table | undefined): ArrowType {
   }
 }
 
-function fieldOf(table: Table, depth: number): ArrowField {
+/** Counts bytes down: tables and names may be shared, so that few bytes could describe fields without end. */
+interface Budget {
+  left: number;
+}
+
+function fieldOf(table: Table, depth: number, budget: Budget): ArrowField {
   if (depth > DEPTH_MAX) throw new NotTable(`fields nested deeper than ${DEPTH_MAX} levels`);
+  const name = table.text(0);
+  budget.left -= FIELD_BYTES_MIN + name.length;
+  if (budget.left < 0) throw new NotTable("more fields than it has bytes for");
   const number = table.u8(2);
   const type = typeOf(number, table.table(3));
-  const children = table.tables(5).map((child) => fieldOf(child, depth + 1));
+  const children = table.tables(5).map((child) => fieldOf(child, depth + 1, budget));
   if ((type.kind === "list" || type.kind === "fixedList") && children.length !== 1)
     throw new NotTable(`a list with ${children.length} children`);
   const encoding = table.table(4);
   // A dense union has one buffer more.
   const buffers = TYPES[number]![1] + (number === UNION && (table.table(3)?.i16(0) ?? 0) === 1 ? 1 : 0);
   return {
-    name: table.text(0),
+    name,
     type,
     buffers,
     isView: VIEWS.includes(number),
@@ -126,22 +139,46 @@ function fieldOf(table: Table, depth: number): ArrowField {
 /** The fields of a schema message. */
 export function schemaFields(schema: Table): ArrowField[] {
   if (schema.i16(0) !== 0) throw new NotTable("big-endian data, which is not read");
-  return schema.tables(1).map((field) => fieldOf(field, 0));
+  const budget: Budget = { left: SHARED_MAX * schema.bytes };
+  return schema.tables(1).map((field) => fieldOf(field, 0, budget));
 }
 
-/** The values of one field in a record batch. */
-export interface ArrowColumn {
+/** The values of one field in a record batch, and its buffers in some form. */
+export interface ArrowColumn<B = Uint8Array> {
   readonly field: ArrowField;
   readonly length: number;
   /** One bit for each value, 0 for null; undefined if there is no null. */
-  readonly validity: Uint8Array | undefined;
-  readonly buffers: readonly Uint8Array[];
-  readonly children: readonly ArrowColumn[];
+  readonly validity: B | undefined;
+  readonly buffers: readonly B[];
+  readonly children: readonly ArrowColumn<B>[];
 }
 
-/** The columns of a record batch. Every buffer is checked to lie in `body`. */
-export function batchColumns(batch: Table, fields: readonly ArrowField[], body: Uint8Array): { rows: number; columns: ArrowColumn[] } {
-  if (batch.table(3) !== undefined) throw new NotTable("compressed buffers, which are not read: write the stream without compression");
+/** A buffer as its place in the body of its message. */
+export interface Span {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** How the buffers of a batch are compressed: each by itself, with its size before it. */
+export type Compression = "lz4" | "zstd";
+
+/** The columns of a record batch as places in its body. */
+export interface BatchLayout {
+  readonly rows: number;
+  readonly columns: readonly ArrowColumn<Span>[];
+  readonly compression: Compression | undefined;
+}
+
+function compressionOf(table: Table | undefined): Compression | undefined {
+  if (table === undefined) return undefined;
+  const codec = table.u8(0);
+  if (codec > 1 || table.u8(1) !== 0) throw new NotTable(`buffers compressed by method ${codec}`);
+  return codec === 0 ? "lz4" : "zstd";
+}
+
+/** Where the columns of a record batch lie. Every buffer is checked to lie in the `bodyBytes` of its body. */
+export function batchLayout(batch: Table, fields: readonly ArrowField[], bodyBytes: number): BatchLayout {
+  const compression = compressionOf(batch.table(3));
   const rows = count(batch.i64(0));
   const nodes = batch.pairs(1);
   const places = batch.pairs(2);
@@ -149,13 +186,13 @@ export function batchColumns(batch: Table, fields: readonly ArrowField[], body: 
   let node = 0;
   let place = 0;
   let view = 0;
-  const nextBuffer = (): Uint8Array => {
+  const nextBuffer = (): Span => {
     const [offset, length] = places[place++] ?? [0, -1];
-    if (length < 0 || offset + length > body.length)
-      throw new NotTable(`buffer ${place - 1} does not lie in the message's ${body.length} bytes`);
-    return body.subarray(offset, offset + length);
+    if (length < 0 || offset + length > bodyBytes)
+      throw new NotTable(`buffer ${place - 1} does not lie in the message's ${bodyBytes} bytes`);
+    return { offset, length };
   };
-  const columnOf = (field: ArrowField): ArrowColumn => {
+  const columnOf = (field: ArrowField): ArrowColumn<Span> => {
     const [length, nulls] = nodes[node++] ?? [-1, 0];
     if (length < 0) throw new NotTable("fewer nodes than fields");
     const own = field.dictionary === undefined ? field.buffers + (field.isView ? (variadic[view++] ?? 0) : 0) : 2;
@@ -163,12 +200,29 @@ export function batchColumns(batch: Table, fields: readonly ArrowField[], body: 
     const buffers = Array.from({ length: own }, nextBuffer);
     const [first] = buffers;
     const hasValidity = field.type.kind !== "other" || field.dictionary !== undefined;
-    if (hasValidity && nulls > 0 && (first === undefined || first.length * 8 < length)) throw new NotTable("nulls without a bitmap");
+    // What a compressed bitmap holds is seen when it is read.
+    if (hasValidity && nulls > 0 && (first === undefined || (compression === undefined && first.length * 8 < length)))
+      throw new NotTable("nulls without a bitmap");
     const children = field.dictionary === undefined ? field.children.map(columnOf) : [];
     return { field, length, validity: hasValidity && nulls > 0 ? first : undefined, buffers: buffers.slice(1), children };
   };
   const columns = fields.map(columnOf);
   for (const { length, field } of columns)
     if (length !== rows) throw new NotTable(`field ${show(field.name)} has ${length} of ${rows} rows`);
-  return { rows, columns };
+  return { rows, columns, compression };
+}
+
+/** The columns of a record batch with their bytes in `body`. */
+export function batchColumns(batch: Table, fields: readonly ArrowField[], body: Uint8Array): { rows: number; columns: ArrowColumn[] } {
+  if (batch.table(3) !== undefined) throw new NotTable("compressed buffers, which are not read: write the stream without compression");
+  const { rows, columns } = batchLayout(batch, fields, body.length);
+  const bytesOf = ({ offset, length }: Span): Uint8Array => body.subarray(offset, offset + length);
+  const withBytes = ({ field, length, validity, buffers, children }: ArrowColumn<Span>): ArrowColumn => ({
+    field,
+    length,
+    validity: validity && bytesOf(validity),
+    buffers: buffers.map(bytesOf),
+    children: children.map(withBytes),
+  });
+  return { rows, columns: columns.map(withBytes) };
 }

@@ -1,0 +1,253 @@
+/** Engines on tensors at rest: the bits of the same leaves in memory, errors that say where, memory that does not grow with the file. */
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { prepareResting } from "../src/at-rest.ts";
+import { runReference } from "../src/backends/reference.ts";
+import { WasmBackend } from "../src/backends/wasm.ts";
+import { createEngine, type Engine } from "../src/engine.ts";
+import { chain } from "../src/reduce/chain.ts";
+import { max, mean, min, sum, variance, weightedMean, weightedSum } from "../src/reduce/reductions.ts";
+import { fit } from "../src/reduce/resolve.ts";
+import { denseTree } from "../src/reduce/tree.ts";
+import type { Progress, TensorSource } from "../src/types.ts";
+import { failing } from "./failing.ts";
+import { random } from "./random.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "fourfold-rest-"));
+const engines: Engine[] = [];
+afterAll(async () => {
+  await Promise.all(engines.map((engine) => engine.close()));
+  rmSync(folder, { recursive: true });
+});
+
+async function engineWith(workers: number, memoryBytesMax?: number): Promise<Engine> {
+  const engine = await createEngine({ workers, ...(memoryBytesMax && { memoryBytesMax }) });
+  engines.push(engine);
+  return engine;
+}
+
+type Resting = TensorSource & { readonly fd: number };
+
+/** A file of float64 in a shape or with offsets; `decoded` hides that it could be read as it lies. */
+function resting(
+  data: Float64Array,
+  told: { readonly shape?: readonly number[]; readonly offsets?: readonly Uint32Array[] },
+  decoded = false,
+): Resting {
+  const path = join(folder, `${engines.length}-${data.length}.bin`);
+  writeFileSync(path, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const fd = openSync(path, "r+");
+  return {
+    kind: "fourfold.tensor",
+    name: path,
+    dtype: "f64",
+    length: data.length,
+    shape: told.shape,
+    offsets: told.offsets,
+    segments: decoded ? undefined : [{ fd, at: 0, items: data.length }],
+    read: async (target, first) => {
+      readSync(fd, new Uint8Array(target.buffer, target.byteOffset, target.byteLength), 0, target.byteLength, 8 * first);
+    },
+    close: async () => closeSync(fd),
+    fd,
+  };
+}
+
+const R = random(20261123);
+const numbers = (n: number): Float64Array => Float64Array.from({ length: n }, () => R.int(1e9) / 1e3 - 4e5);
+const four = chain(weightedSum(numbers(96)), mean(), weightedMean(numbers(8)), max());
+
+describe("engine.run on a tensor at rest", () => {
+  test.each([
+    ["on workers", 2, false],
+    ["on the calling thread", 0, false],
+    ["decoded, on workers", 2, true],
+    ["decoded, on the calling thread", 0, true],
+  ])("gives the bits of the same leaves in memory, at every level, %s", async (_, workers, decoded) => {
+    const engine = await engineWith(workers);
+    const shape = [2, 8, 40, 96];
+    const data = numbers(2 * 2 * 8 * 40 * 96);
+    const x = resting(data, { shape: [2, ...shape] }, decoded);
+    const expected = await engine.run(four, { data, shape: [2, ...shape] }, { keep: "all" });
+    const result = await engine.run(four, x, { keep: "all" });
+    expect(result.shape).toEqual([2]);
+    for (const { name } of four.levels) expect(result.level(name).values).toEqual(expected.level(name).values);
+    expect(String(result.plan)).toContain("in files");
+    const planned = String(await engine.planAtRest(four, x));
+    expect(String(result.plan).startsWith(planned)).toBe(true);
+    expect(planned).toContain(decoded ? "decoded in slabs" : "each thread reads its own ranges");
+    await x.close();
+  });
+
+  test("takes ragged rows", async () => {
+    const engine = await engineWith(2);
+    const data = numbers(300_000);
+    const cuts = [0, ...Array.from({ length: 999 }, () => R.int(data.length)).sort((a, b) => a - b), data.length];
+    const offsets = [Uint32Array.from(cuts), Uint32Array.of(0, 10, 10, 700, 1000)];
+    const x = resting(data, { offsets });
+    const ragged = chain(sum(), min(), variance());
+    const options = { accuracy: "exact", keep: "all" } as const;
+    const expected = await engine.run(ragged, { data, offsets }, options);
+    const result = await engine.run(ragged, x, options);
+    for (const { name } of ragged.levels) expect(result.level(name).values).toEqual(expected.level(name).values);
+    await x.close();
+  });
+
+  test("needs engine memory for a few pieces, not for the file", async () => {
+    const small = await engineWith(2, 6 << 20);
+    const data = numbers(4 << 20); // 32 MiB
+    const x = resting(data, { shape: [64, 64, 1024] });
+    const c = chain(sum(), mean(), sum());
+    const large = await engineWith(0);
+    expect((await small.run(c, x)).value).toBe((await large.run(c, { data, shape: [64, 64, 1024] })).value);
+    expect(small.stats.memoryBytes).toBeLessThan(6 << 20);
+    const decoded = resting(data, { shape: [64, 64, 1024] }, true);
+    expect((await failing(() => small.run(c, decoded))).code).toBe("ERR_FOURFOLD_MEMORY"); // two slabs of 8 MiB
+    expect(small.stats.memoryBytes).toBeLessThan(1 << 20);
+    await Promise.all([x.close(), decoded.close()]);
+  });
+
+  test("tells progress in bytes, to the end", async () => {
+    const engine = await engineWith(2);
+    const x = resting(numbers(1 << 20), { shape: [1024, 1024] });
+    const told: Progress[] = [];
+    await engine.run(chain(sum(), sum()), x, { onProgress: (progress) => told.push(progress) });
+    expect(told.at(-1)).toEqual({ done: 8 << 20, total: 8 << 20, unit: "bytes" });
+    await x.close();
+  });
+
+  test("of no leaves is the chain of nothing", async () => {
+    const engine = await engineWith(2);
+    const x = resting(new Float64Array(0), { shape: [3, 0] });
+    expect((await engine.run(chain(sum()), x)).values).toEqual(Float64Array.of(0, 0, 0));
+    await x.close();
+  });
+});
+
+describe("a chain on more leaves than one program holds", () => {
+  test.each([false, true])("is cut into pieces, which give the bits of the whole (decoded: %s)", async (hidden) => {
+    const wasm = new WasmBackend({ workers: 2, memoryBytesMax: 2 ** 28, runsMax: 8, workerUrl: undefined, reclaim: () => false });
+    const shape = [8, 40, 96];
+    const data = numbers(2 * 8 * 40 * 96);
+    const cases = [
+      { c: chain(weightedSum(numbers(96)), mean(), max()), shape: [2, ...shape] },
+      { c: chain(weightedMean([[...numbers(96)], [...numbers(96)]]), sum(), variance()), shape: [16, 40, 96] },
+    ];
+    for (const { c, shape } of cases) {
+      const x = resting(data, { shape }, hidden);
+      const fitted = fit(c, denseTree(c, shape, data.length), "propagate", "reproducible");
+      const all = c.levels.map(() => true);
+      const way = { backend: "auto", split: undefined, decided: undefined, workers: 2, sync: false } as const;
+      const { plan, executable } = prepareResting(wasm, fitted, x, all, way, 10_000);
+      const { levels } = await executable.run(data, {});
+      executable.close();
+      const expected = runReference(fitted, data);
+      expect(levels.map((level) => level!.values)).toEqual(expected.map(({ values }) => values));
+      expect(plan.split!.pieces.length).toBeGreaterThan(3);
+      expect(plan.levels.map(({ nodes }) => nodes)).toEqual(fitted.levels.map(({ nodes }) => nodes));
+      expect(String(plan)).toContain("wasm 2: ");
+      await x.close();
+    }
+    expect(wasm.heaps.bytesUsed).toBe(0);
+    await wasm.close();
+  });
+
+  test("that cannot be cut is refused, and says why", async () => {
+    const engine = await engineWith(0);
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }), length: 2 ** 33, shape: [2 ** 33] };
+    const error = await failing(() => engine.run(chain(sum()), x));
+    expect(error.code).toBe("ERR_FOURFOLD_SHAPE");
+    expect(error.message).toContain("it has one row");
+    await x.close();
+  });
+});
+
+describe("what goes wrong with a tensor at rest", () => {
+  const shape = [512, 512];
+  const c = chain(sum(), sum());
+
+  test.each([2, 0])("a file that became shorter is an error with file and byte (%i workers)", async (workers) => {
+    const engine = await engineWith(workers);
+    const x = resting(numbers(512 * 512), { shape });
+    ftruncateSync(x.fd, 1_000_000);
+    const error = await failing(() => engine.run(c, x));
+    expect(error.code).toBe("ERR_FOURFOLD_FORMAT");
+    expect(error.message).toContain("became shorter");
+    expect(error.at?.file).toBe(x.name);
+    // Of several threads the first that meets the end says where it read.
+    expect(error.at?.index).toBeGreaterThanOrEqual(1_000_000);
+    expect(error.at?.index).toBeLessThan(8 * 512 * 512);
+    expect(engine.stats.memoryBytes).toBe(0);
+    await x.close();
+  });
+
+  test("a file that was closed is an error that says so", async () => {
+    const engine = await engineWith(2);
+    const x = resting(numbers(512 * 512), { shape });
+    await x.close();
+    const error = await failing(() => engine.run(c, x));
+    expect(error.code).toBe("ERR_FOURFOLD_SOURCE");
+    expect(error.fix).toBe("Close a tensor at rest after the last run on it");
+  });
+
+  test.each([true, false])("the first NaN is named under nan: error (decoded: %s)", async (decoded) => {
+    const engine = await engineWith(2);
+    const data = numbers(512 * 512);
+    data[200_000] = Number.NaN;
+    data[199_999] = Number.NaN;
+    const x = resting(data, { shape }, decoded);
+    const error = await failing(() => engine.run(c, x, { nan: "error" }));
+    expect(error.code).toBe("ERR_FOURFOLD_NAN");
+    expect(error.at).toMatchObject({ index: 199_999 });
+    await x.close();
+  });
+
+  test("an error of the source ends the run with it, and memory is given back", async () => {
+    const engine = await engineWith(2);
+    const data = numbers(4 << 20);
+    const broken: TensorSource = {
+      ...resting(data, { shape: [4096, 1024] }, true),
+      read: async (target, first) => {
+        if (first > 1 << 20) throw new Error("a chunk is damaged");
+        target.fill(1);
+      },
+    };
+    await expect(engine.run(c, broken)).rejects.toThrow("a chunk is damaged");
+    expect(engine.stats.memoryBytes).toBe(0);
+  });
+
+  test("an abort ends the run", async () => {
+    const engine = await engineWith(2);
+    const controller = new AbortController();
+    const endless: TensorSource = {
+      ...resting(numbers(4 << 20), { shape: [4096, 1024] }, true),
+      read: async (target) => {
+        target.fill(1);
+        controller.abort();
+      },
+    };
+    expect((await failing(() => engine.run(c, endless, { signal: controller.signal }))).code).toBe("ERR_FOURFOLD_ABORTED");
+    expect(engine.stats.memoryBytes).toBe(0);
+  });
+
+  test("what only leaves in memory can have is refused", async () => {
+    const engine = await engineWith(0);
+    const x = resting(numbers(512 * 512), { shape });
+    expect((await failing(() => engine.run(c, x, { backend: "reference" }))).code).toBe("ERR_FOURFOLD_BACKEND");
+    expect((await failing(() => engine.run(c, x, { errorBound: true }))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect((await failing(() => engine.run(c, x, { split: { wasm: 1, "tfjs-cpu": 1 } }))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+    expect((await failing(() => engine.run(chain(sum(), sum(), sum()), x))).code).toBe("ERR_FOURFOLD_SHAPE");
+    await x.close();
+  });
+
+  test("a file that changes while it is read gives some of both, and no crash", async () => {
+    const engine = await engineWith(2);
+    const x = resting(new Float64Array(512 * 512), { shape });
+    const running = engine.run(c, x);
+    writeSync(x.fd, new Uint8Array(Float64Array.of(1).buffer), 0, 8, 0);
+    expect([0, 1]).toContain((await running).value);
+    await x.close();
+  });
+});
