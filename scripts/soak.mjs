@@ -25,6 +25,12 @@ const STAGES = {
   chains: vitest("20,000 chains against Python's fractions", 2e4, "test/oracle.test.ts"),
   states: vitest("200,000 damaged states", 2e5, "test/reduce/codec.test.ts"),
   "states in Python": vitest("6,000 chains", 6000, "test/state.test.ts", "test/state.python.test.ts"),
+  mutants: vitest(
+    "10,000 mutated files of each format, read as untrusted",
+    1e4,
+    "test/files/mutated.test.ts",
+    "test/files/parquet-check.test.ts",
+  ),
   kills: {
     cases: "50 streams and 100 writers of checkpoints ended by SIGKILL",
     env: { FOURFOLD_KILLS: "50" },

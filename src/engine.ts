@@ -631,7 +631,7 @@ export class Engine {
     const { processMs, aggregateMs } = output;
     const ms = [placed - started, planned - placed, processMs, aggregateMs, (output.outputMs ?? 0) + performance.now() - reduced] as const;
     const where = { startedAt: started, endedAt: performance.now(), devices: output.devices, moved: output.moved };
-    return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms, where);
+    return new RunResult(plan, this.#levels(problem, output, options), values, errorBounds, ms, where, problem.rejected);
   }
 
   /** What the views of a result read. Leaves are read where they lie, if the innermost level was to be kept. */

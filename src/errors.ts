@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_CHECKPOINT: "a checkpoint is damaged, in use, of another stream, or cannot be written",
   ERR_FOURFOLD_CLOSED: "the engine was closed before the call",
   ERR_FOURFOLD_COLUMN: "a column is missing or has the wrong type",
+  ERR_FOURFOLD_DEADLINE: "untrusted files were not read in the time that they may take",
   ERR_FOURFOLD_DEVICE: "a device was lost, ran out of memory or did not answer",
   ERR_FOURFOLD_DTYPE: "the data type is not one Fourfold reduces",
   ERR_FOURFOLD_FORBIDDEN: "a spec asked for something that specs may not do",

@@ -16,7 +16,7 @@ export type { LiveInput, LiveKeyedInput } from "./live-input.ts";
 export type { BackendName, EngineOptions, PlanOptions, PlanRunOptions, RunOptions, TensorOptions } from "./options.ts";
 export { type Chain, chain, type Level } from "./reduce/chain.ts";
 export type { LevelKeys, NullKeys } from "./reduce/group.ts";
-export type { GroupedLevel, GroupedTable } from "./reduce/grouped.ts";
+export type { GroupedLevel, GroupedTable, RejectedRow, RejectedRows } from "./reduce/grouped.ts";
 export type { DenseInput, Input, KeyedInput, RaggedInput, Tensor } from "./reduce/input.ts";
 export type { Key, KeyColumn } from "./reduce/key.ts";
 export type { LiveChange } from "./reduce/live-watches.ts";

@@ -9,7 +9,7 @@ import type { Job } from "./job.ts";
 import { type EngineOptions, keptLevels, type RunOptions } from "./options.ts";
 import type { Chain } from "./reduce/chain.ts";
 import type { LevelKeys } from "./reduce/group.ts";
-import { readGrouped } from "./reduce/grouped.ts";
+import { type RejectedRows, readGrouped } from "./reduce/grouped.ts";
 import { type Input, readInput } from "./reduce/input.ts";
 import { refuseNaN } from "./reduce/nan.ts";
 import { type Fitted, fit } from "./reduce/resolve.ts";
@@ -31,6 +31,8 @@ export interface Problem {
   readonly given: TypedData | undefined;
   /** Engine memory that holds a copy of the data for this run. */
   readonly copy: LeafBlock | undefined;
+  /** What its source left out. */
+  readonly rejected?: RejectedRows | undefined;
 }
 
 /** Makes problems of inputs, with the defaults of one engine. */
@@ -62,11 +64,12 @@ export class Problems {
     try {
       const table = await job.read({ nan, allocate, ...(signal && { signal }), ...(onProgress && { onProgress }) });
       check();
+      this.#wasm.stats.bytesCopied += table.bytesCopied ?? 0;
       const { chain, tree, keys } = readGrouped(table);
       const fitted = fit(chain, tree, nan, this.accuracy(options, tree), undefined, keys);
       // The records' memory is given back after the run, so drill-down to the leaves needs a copy of its own.
       const given = keptLevels(chain, options.keep)[0] ? table.values.slice() : undefined;
-      return { chain, fitted, data: table.values, keys, order: undefined, given, copy };
+      return { chain, fitted, data: table.values, keys, order: undefined, given, copy, rejected: table.rejected };
     } catch (error) {
       copy?.free();
       throw error;

@@ -1,5 +1,6 @@
 /** What a run gives back to its caller. Nothing is computed here but what is only looked at now and then. */
 import type { DeviceRun, Moved } from "./backends/backend.ts";
+import type { RejectedRows } from "./reduce/grouped.ts";
 import { type LevelView, levelView, onlyValue } from "./reduce/result.ts";
 import { type ResultLevel, type RunLevels, resultLevels } from "./reduce/result-levels.ts";
 import { explain, type PlanData, type Ran } from "./schedule/plan.ts";
@@ -34,6 +35,8 @@ export interface Result {
   readonly errorBounds: Float64Array | undefined;
   /** Leaves that were reduced, the skipped ones included. */
   readonly records: number;
+  /** What the table was read without; undefined unless `onError` of its spec asked for it. */
+  readonly rejected: RejectedRows | undefined;
   /** The version of the numeric contract the values keep. */
   readonly contract: string;
   /** What the kept levels are, innermost first. */
@@ -76,6 +79,7 @@ export class RunResult implements Result {
   readonly values: Float64Array;
   readonly errorBounds: Float64Array | undefined;
   readonly contract: string = CONTRACT_VERSION;
+  readonly rejected: RejectedRows | undefined;
   readonly #planned: PlanData;
   readonly #levels: RunLevels;
   readonly #ms: StepTimes;
@@ -89,7 +93,9 @@ export class RunResult implements Result {
     errorBounds: Float64Array | undefined,
     ms: StepTimes,
     where: Where,
+    rejected?: RejectedRows,
   ) {
+    this.rejected = rejected;
     this.values = values;
     this.errorBounds = errorBounds;
     this.#planned = planned;

@@ -4,8 +4,8 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { FourfoldError } from "../errors.ts";
+import { uncarry } from "../reduce/carried.ts";
 import { BELL, type Board, LETTERS, ring } from "./board.ts";
-import { uncarry } from "./carried.ts";
 import type { Failure, Hello, Letter } from "./serve.ts";
 
 /** What a crew is made from. */

@@ -8,6 +8,7 @@
  * when the thread is gone and can no longer write.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { type CarriedError, carry } from "../reduce/carried.ts";
 import {
   BELL,
   COUNT,
@@ -27,7 +28,6 @@ import {
   ring,
   SETTLED,
 } from "./board.ts";
-import { type CarriedError, carry } from "./carried.ts";
 
 /** A wait for the bell ends after this many milliseconds; only a lost call or a user module's late output needs it. */
 const BELL_WAIT_MS = 1000;

@@ -5,8 +5,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { FourfoldError } from "../errors.ts";
 import { errorBound } from "../reduce/bound.ts";
+import { carry } from "../reduce/carried.ts";
 import { boundOfSizes, rowSizes } from "../reduce/sizes.ts";
-import { carry } from "./carried.ts";
 import type { TensorBackendName } from "./tensor-backends.ts";
 import type { Program, Reply, Request } from "./tensors.ts";
 import { loadTfjs, type TensorBackend } from "./tfjs.ts";

@@ -9,13 +9,13 @@
 import { once } from "node:events";
 import { SHARE_ENV, Worker, type WorkerOptions } from "node:worker_threads";
 import { aborted, closed, FourfoldError, throwIfAborted } from "../errors.ts";
+import { type CarriedError, uncarry } from "../reduce/carried.ts";
 import type { Fitted } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
 import { type Sizing, sizingOf } from "../reduce/sizes.ts";
 import { dtypeOf } from "../reduce/tree.ts";
 import type { TypedData } from "../types.ts";
 import type { Executable, RunContext, RunOutput } from "./backend.ts";
-import { type CarriedError, uncarry } from "./carried.ts";
 import type { Heap, Heaps } from "./memory.ts";
 import { type Passed, passOver } from "./pass.ts";
 import { arithmeticOf, refuse, type TensorBackendName } from "./tensor-backends.ts";

@@ -6,6 +6,7 @@ import type { BackendName, Engine, Result, RunOptions } from "../index.ts";
 import type { LevelView } from "../reduce/result.ts";
 import type { Accuracy, NanPolicy } from "../types.ts";
 import { choice, listed, type Parsed, usageError, wholeNumber } from "./args.ts";
+import { type ReadingQuestion, readReading } from "./reading-options.ts";
 
 /** The options of both. */
 export const QUESTION_OPTIONS = {
@@ -17,6 +18,11 @@ export const QUESTION_OPTIONS = {
   "allow-path": { type: "string", multiple: true },
   weights: { type: "string", multiple: true },
   reduce: { type: "string", multiple: true },
+  untrusted: { type: "boolean" },
+  check: { type: "boolean" },
+  "deadline-ms": { type: "string" },
+  "on-error": { type: "string" },
+  quarantine: { type: "string" },
   array: { type: "string" },
   column: { type: "string" },
   shape: { type: "string" },
@@ -45,6 +51,8 @@ export interface Question {
   readonly allowPaths: readonly string[];
   readonly weights: readonly string[];
   readonly reduce: readonly string[];
+  /** How a spec's files are read. */
+  readonly reading: ReadingQuestion;
   readonly verbose: boolean;
 }
 
@@ -91,6 +99,10 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
       "A spec names its own reductions and weights; a raw file needs --shape and --dtype",
       file,
     );
+  const reading = readReading(values);
+  const [forTables] = Object.keys(reading);
+  if (isTensor && forTables !== undefined)
+    throw usageError("options on how tables are read belong to a spec, given a tensor", "Leave them out", forTables);
   const keep = listed("keep", values.keep) ?? [];
   return {
     file,
@@ -104,6 +116,7 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
     allowPaths: values["allow-path"] ?? [],
     weights,
     reduce,
+    reading,
     verbose: values.verbose === true,
   };
 }

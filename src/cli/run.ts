@@ -16,6 +16,7 @@ import {
   runOptions,
   type Subject,
 } from "./question.ts";
+import { rejectedInWords } from "./reading-options.ts";
 import { openSpec } from "./spec.ts";
 import { stepsInWords, table } from "./table.ts";
 import { openTensor } from "./tensor.ts";
@@ -51,6 +52,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
       ? table(answer, { best, colour: destination.colour })
       : resultPieces(result, { format, keep: kept.map(({ name }) => name), elapsedMs });
   await destination.write(pieces, signal);
+  process.stderr.write(rejectedInWords(answer.result.rejected));
   if (question.verbose) process.stderr.write(stepsInWords(answer));
   return EXIT.ok;
 }

@@ -1,7 +1,7 @@
 /** `fourfold stream`: records come in, results go out while they do. */
 import { basename } from "node:path";
 import { FourfoldError } from "../errors.ts";
-import { loadStreamSpec, parquetSink, type StreamSpec } from "../files/index.ts";
+import { Letters, loadStreamSpec, parquetSink, type StreamSpec } from "../files/index.ts";
 import { createEngine, type Rejected, type Sink, type Stream, type StreamOptions, type StreamResult } from "../index.ts";
 import { csvSink, ndjsonSink } from "../stream/index.ts";
 import { readArgs, usageError } from "./args.ts";
@@ -9,7 +9,7 @@ import { EXIT, harmless } from "./failure.ts";
 import { type LiveState, liveView, streamTable } from "./live-view.ts";
 import { keptNames } from "./question.ts";
 import { type SpecAsStream, streamOf } from "./stream-chain.ts";
-import { Letters, lateLine, rejectedLine } from "./stream-letters.ts";
+import { lateLine, rejectedLine } from "./stream-letters.ts";
 import { serveMetrics } from "./stream-metrics.ts";
 import { readStreamQuestion, STREAM_OPTIONS, type StreamQuestion } from "./stream-options.ts";
 import { Rate } from "./stream-rate.ts";
@@ -60,8 +60,8 @@ class Run {
     );
     this.#listed = (levels.at(-1)!.by.length === 0 ? (levels.at(-2) ?? levels.at(-1)!) : levels.at(-1)!).name;
     this.#format = format ?? (process.stdout.isTTY && (out ?? parquet) === undefined ? "table" : "ndjson");
-    this.#rejected = rejected === undefined ? undefined : new Letters("rejected", rejected);
-    this.#late = late === undefined ? undefined : new Letters("late", late);
+    this.#rejected = rejected === undefined ? undefined : new Letters("--rejected", rejected);
+    this.#late = late === undefined ? undefined : new Letters("--late", late);
   }
 
   async toEnd(signal: AbortSignal): Promise<number> {

@@ -63,6 +63,14 @@ How it runs:
   --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
   --verbose             tell the steps and their times; with an error, its stack and cause
 
+Files of others (for specs):
+  --untrusted           read them in a process of their own, with limits on time and memory from their bytes
+  --deadline-ms N       with it: how long reading may take; by default 30 s and 1 s for each MiB
+  --check               check sizes and checksums of Parquet and .gz files first; --untrusted does so, too
+  --on-error ACTION     rows of CSV and NDJSON that cannot be converted, integers beyond 2^53, and damaged files
+                        among several: stop (the default), skip, or quarantine
+  --quarantine FILE     append them there, one JSON object a line, with place, reason and text
+
 Tensors (NPY, NPZ, Arrow, Zarr or raw, of the shape [...frames, …, B, A]; the last axis is reduced first):
   --weights FILES       NPY files with the weights of the weighted levels, innermost first;
                         one dimension is a vector, two are a matrix (one row for each output)
@@ -136,7 +144,8 @@ Says what fourfold run would do, under five headings: init, distribute, process,
 It reads the spec, or the headers of the NPY files and the weights, and no data.
 
 Options:
-  --keep, --accuracy, --backend, --nan, --workers, --allow-path, --weights, --reduce, --verbose
+  --keep, --accuracy, --backend, --nan, --workers, --allow-path, --weights, --reduce,
+  --untrusted, --deadline-ms, --check, --on-error, --quarantine, --verbose
                         as for fourfold run
 
 Examples:

@@ -5,7 +5,8 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBPreparedStatement } from "@duckdb/node-api";
 import { aborted, type ErrorCode, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../types.ts";
-import type { Allowed } from "./folders.ts";
+import { textError } from "./csv-error.ts";
+import { type Allowed, literally } from "./folders.ts";
 import { quoted } from "./sql.ts";
 
 /** The version that package.json names: what the message says must be what was tested. */
@@ -106,8 +107,8 @@ export async function openDatabase(allowed: Allowed, limits: DatabaseLimits): Pr
       "set TimeZone = 'UTC'", // a date that becomes a key is the same key everywhere
       "set enable_progress_bar = true",
       "set enable_progress_bar_print = false",
-      `set allowed_directories = [${allowed.folders.map(quoted).join(", ")}]`,
-      `set allowed_paths = [${allowed.files.map(quoted).join(", ")}]`,
+      `set allowed_directories = ${patterns(allowed.folders)}`,
+      `set allowed_paths = ${patterns(allowed.files)}`,
       "set enable_external_access = false",
       "set lock_configuration = true",
     ])
@@ -120,6 +121,11 @@ export async function openDatabase(allowed: Allowed, limits: DatabaseLimits): Pr
     instance.closeSync();
     throw translate(error, "DuckDB");
   }
+}
+
+/** Places as a list of SQL, and as they are spelled in patterns (folders.ts), which DuckDB compares before it follows them. */
+function patterns(places: readonly string[]): string {
+  return `[${[...new Set([...places, ...places.map(literally)])].map(quoted).join(", ")}]`;
 }
 
 class LockedDatabase implements Database {
@@ -276,6 +282,8 @@ function firstLine(message: string): { kind: string; text: string; where: string
 function translate(error: unknown, subject: string): FourfoldError {
   if (error instanceof FourfoldError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  const told = textError(message, subject);
+  if (told) return new FourfoldError("ERR_FOURFOLD_FORMAT", told.text, { cause: error, at: told.at });
   const { kind, text, where } = firstLine(message);
   const candidates = /^Candidate bindings: (.*)$/m.exec(message)?.[1];
   const meant = candidates === undefined ? {} : { fix: `Columns there: ${candidates.replaceAll('"', "")}` };

@@ -4,7 +4,7 @@
  */
 import { FourfoldError } from "../errors.ts";
 import type { Database, Watch } from "./duckdb.ts";
-import { type Allowed, resolvePath } from "./folders.ts";
+import { type Allowed, readerPath } from "./folders.ts";
 import { hasCollation, replacePaths, singleSelect, sqlPaths, type Tree } from "./sql.ts";
 
 /** The text is put between these, here and wherever it is used, so that both read the same. The line's end closes a comment. */
@@ -31,8 +31,7 @@ export interface Expression {
  * @throws FourfoldError ERR_FOURFOLD_FORBIDDEN, ERR_FOURFOLD_SPEC
  */
 export async function checkExpression(db: Database, text: string, allowed: Allowed, watch: Watch): Promise<Expression> {
-  const sql = SELECT + BEFORE + text + AFTER;
-  const statement = singleSelect(await db.syntax(sql, watch));
+  const { sql, statement, paths } = await parsed(db, text, watch);
   const node = statement["node"] as Tree;
   const list = node["select_list"];
   const only = (tree: Tree, keys: readonly string[]): boolean => Object.keys(tree).every((key) => keys.includes(key));
@@ -48,10 +47,24 @@ export async function checkExpression(db: Database, text: string, allowed: Allow
       given: text,
       fix: 'Write one expression over the columns of the source, or a whole SELECT as the source\'s "sql"',
     });
-  const paths = sqlPaths(sql, statement);
   refuseOutside(list[0]);
-  const absolute = replacePaths(sql, paths, (path) => resolvePath(path, allowed));
+  const absolute = replacePaths(sql, paths, (path) => readerPath(path, allowed));
   return { sql: absolute.slice(SELECT.length), collated: hasCollation(statement) };
+}
+
+/** The files that the subqueries of an expression name. @throws FourfoldError ERR_FOURFOLD_FORBIDDEN, ERR_FOURFOLD_SPEC */
+export async function expressionPaths(db: Database, text: string, watch: Watch): Promise<readonly string[]> {
+  return (await parsed(db, text, watch)).paths.map(({ path }) => path);
+}
+
+async function parsed(
+  db: Database,
+  text: string,
+  watch: Watch,
+): Promise<{ sql: string; statement: Tree; paths: ReturnType<typeof sqlPaths> }> {
+  const sql = SELECT + BEFORE + text + AFTER;
+  const statement = singleSelect(await db.syntax(sql, watch));
+  return { sql, statement, paths: sqlPaths(sql, statement) };
 }
 
 /** Refuses what an expression over one record cannot have. A subquery has rows of its own. */

@@ -83,6 +83,17 @@ export function resolvePath(path: string, allowed: Allowed): string {
   return absolute;
 }
 
+/** The same as DuckDB reads it: to it a file whose name has *, ? or [ would be a pattern of others. @throws FourfoldError as {@link resolvePath} */
+export function readerPath(path: string, allowed: Allowed): string {
+  const absolute = resolvePath(path, allowed);
+  return existsSync(absolute) ? literally(absolute) : absolute;
+}
+
+/** A pattern that matches one path: itself. */
+export function literally(path: string): string {
+  return path.replaceAll(/[*?[]/g, "[$&]");
+}
+
 function missingFile(path: string, absolute: string): FourfoldError {
   let names: string[] = [];
   try {

@@ -1,8 +1,11 @@
 /** Public names of `fourfold/files`: tables and tensors at rest, and results of streams that come to rest. */
-export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
+export type { GroupedLevel, GroupedTable, RejectedRow, RejectedRows } from "../reduce/grouped.ts";
 export type { FileSegment, TensorSource } from "../types.ts";
 export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
+export type { UntrustedLimits } from "./barrier-limits.ts";
+export type { OnError } from "./careful.ts";
 export type { FileDtype, Int64Policy } from "./items.ts";
+export { Letters } from "./letters.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type TableTensor, type TableTensorOptions, tensor } from "./memory-tensor.ts";
 export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";

@@ -2,12 +2,16 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { badOption, FourfoldError } from "../errors.ts";
-import type { GroupedTable } from "../reduce/grouped.ts";
+import type { GroupedTable, RejectedRow } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
 import type { RolledUp } from "../reduce/rolled.ts";
+import { Barrier } from "./barrier.ts";
+import { checkLimits, type UntrustedLimits } from "./barrier-limits.ts";
+import { checkOnError, type OnError, readCarefully } from "./careful.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
 import { outgrows, type RollUpOptions, rollUp } from "./large-table.ts";
+import { Letters } from "./letters.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {
@@ -27,22 +31,38 @@ import { readTable } from "./table.ts";
 import { readWeightTable } from "./weight-table.ts";
 
 /** What a spec may reach and use. */
-export interface LoadOptions {
+export interface LoadOptions extends UntrustedLimits {
   /** Folders and files a spec may read beside its own folder and the current folder. */
   readonly allowPaths?: readonly string[];
   /** The most memory DuckDB may take, and the most that the values may; without it DuckDB's own rule holds (80 % of the machine). */
   readonly memoryBytesMax?: number;
-  /** Threads DuckDB may use; all cores without it. */
+  /** Threads DuckDB may use; all cores without it, two for untrusted files. */
   readonly threads?: number;
   /**
    * Whether a run may keep a table that is larger than memory on disk while it rolls it up: `"auto"` (default) where the table takes more
    * than its share of `memoryBytesMax`, or of the memory that is free, by DuckDB's estimate; `"always"`; `"never"`. The bits are the same.
+   * Never for tables that are read with `untrusted`, `check` or `onError`: they are read whole.
    */
   readonly spill?: "auto" | "always" | "never";
   /** The folder for that, default the system's for temporary files. What is written there goes when the run ends, however it ends. */
   readonly spillDir?: string;
   /** The most bytes that may be written there; default 64 GiB. */
   readonly spillBytesMax?: number;
+  /**
+   * The files may be damaged or made to do harm: they are read in a process of their own, within a deadline and a limit on memory that
+   * follow from their bytes, and Parquet files are checked before. docs/security.md says what it costs and what it does not defend.
+   */
+  readonly untrusted?: boolean;
+  /** Check files before they are read: sizes and places in Parquet files, and the checksums of their pages and of gzip files. Default: as `untrusted`. */
+  readonly check?: boolean;
+  /**
+   * What becomes of rows of CSV and NDJSON files that cannot be converted, integers beyond 2^53, and damaged files among several:
+   * `"stop"` (the default) ends the reading with an error; `"skip"` leaves them out and counts them in the table's and the result's
+   * `rejected`; `"quarantine"` also appends them to the file `quarantine`. Not for sources of SQL.
+   */
+  readonly onError?: OnError;
+  /** The file that takes rejected rows: one JSON object a line, with source, line, byte, row, column, code, message and text. */
+  readonly quarantine?: string;
 }
 
 /** A spec that was read from a file. */
@@ -57,6 +77,15 @@ export interface Spec extends Job {
 }
 
 const SPILLS = ["auto", "always", "never"];
+/** The reading of untrusted files is to leave cores for others. */
+const UNTRUSTED_THREADS = 2;
+
+const barrier = new Barrier();
+
+/** True where files are checked, or read in a process of their own, or read with gaps. */
+function isCareful({ untrusted = false, check = untrusted, onError = "stop" }: LoadOptions): boolean {
+  return untrusted || check || onError !== "stop";
+}
 
 function checkedOptions(options: LoadOptions): void {
   for (const key of ["memoryBytesMax", "threads", "spillBytesMax"] as const) {
@@ -68,6 +97,17 @@ function checkedOptions(options: LoadOptions): void {
   if (options.spill !== undefined && !SPILLS.includes(options.spill))
     throw badOption("spill", options.spill, '"auto", "always" or "never"');
   if (options.spillDir !== undefined && typeof options.spillDir !== "string") throw badOption("spillDir", options.spillDir, "a folder");
+  for (const key of ["untrusted", "check"] as const)
+    if (options[key] !== undefined && typeof options[key] !== "boolean") throw badOption(key, options[key], "true or false");
+  checkLimits(options);
+  checkOnError(options.onError);
+  if ((options.onError === "quarantine") !== (options.quarantine !== undefined))
+    throw badOption("quarantine", options.quarantine, 'the path of a file with onError: "quarantine", and nothing without it');
+  if (!options.untrusted)
+    for (const key of ["deadlineMsMax", "readBytesMax"] as const)
+      if (options[key] !== undefined) throw badOption(key, options[key], "untrusted: true beside it");
+  if (options.spill === "always" && isCareful(options))
+    throw badOption("spill", options.spill, '"auto" or "never" beside untrusted, check and onError, which read a table whole');
 }
 
 /**
@@ -79,7 +119,8 @@ function checkedOptions(options: LoadOptions): void {
 export async function loadSpec(path: string, options: LoadOptions = {}): Promise<Spec> {
   checkedOptions(options);
   const absolute = resolve(path);
-  const content = parseSpec(await readText(absolute, path), path);
+  const text = await readText(absolute, path);
+  const content = parseSpec(text, path);
   /** What DuckDB expected of the source when it was first run: asking takes some 5 % of a run over three million records. */
   let large: boolean | undefined;
   return {
@@ -91,13 +132,36 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
     nan: content.nan,
     nullKeys: content.nullKeys,
     describe: describeSpec(content),
-    read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> =>
-      readTable(content, placesOf(absolute, options), limitsOf(options), readOptions),
+    read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> => {
+      const places = placesOf(absolute, options);
+      const { untrusted = false, check = untrusted, onError = "stop" } = options;
+      if (!isCareful(options)) return readTable(content, places, limitsOf(options), readOptions);
+      const letters = options.quarantine === undefined ? undefined : new Letters("quarantine", options.quarantine);
+      const onRejected = (rows: readonly RejectedRow[]): void => {
+        for (const row of rows) letters!.add(JSON.stringify(row));
+      };
+      const care = { check, onError };
+      try {
+        if (untrusted) {
+          const { threads = UNTRUSTED_THREADS, memoryBytesMax = null } = options;
+          const limits = { ...pick(options, "deadlineMsMax"), ...pick(options, "readBytesMax") };
+          const request = { text, file: path, allowed: places, nan: readOptions.nan ?? null, limits, memoryBytesMax, threads, care };
+          return await barrier.read({ ...request, quarantine: letters !== undefined }, { ...readOptions, ...(letters && { onRejected }) });
+        }
+        return await readCarefully(content, places, care, {
+          limitsFor: () => limitsOf(options),
+          ...(letters && { onRejected: async (rows) => onRejected(rows) }),
+          read: readOptions,
+        });
+      } finally {
+        letters?.close();
+      }
+    },
     rollUp: async ({ outgrown, ...rollUpOptions }) => {
       const { spill = "auto", spillDir, spillBytesMax } = options;
       const places = placesOf(absolute, options);
       const limits = limitsOf(options);
-      if (spill === "never") return undefined;
+      if (spill === "never" || isCareful(options)) return undefined; // before DuckDB has seen a file in this process
       if (spill === "auto" && !outgrown) {
         large ??= await outgrows(content, places, limits, rollUpOptions.signal);
         if (!large) return undefined;
@@ -137,6 +201,9 @@ export interface StreamSpec {
  */
 export async function loadStreamSpec(path: string, options: LoadOptions = {}): Promise<StreamSpec> {
   checkedOptions(options);
+  for (const key of ["untrusted", "check", "onError"] as const)
+    if (options[key] !== undefined)
+      throw badOption(key, options[key], "nothing: streams read their spec's files in this process, as they are");
   const absolute = resolve(path);
   const { source, ...body } = parseStreamSpec(await readText(absolute, path), path);
   const { value, levels, nan, nullKeys, stream, document } = body;

@@ -1,19 +1,16 @@
 /**
  * Files and globs of a spec as a table expression of SQL: the reader, its options as checked values, partition columns from key=value folders,
- * and types that lose nothing. DuckDB takes the types of CSV and JSON from their first records; an integer column whose later records hold 1.5
- * would round them without a word, so integers are read as DOUBLE and judged where they are used.
+ * and types that lose nothing (text-integers.ts).
  */
 import { relative, sep } from "node:path";
 import { FourfoldError, show } from "../errors.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
-import { type Allowed, resolvePath } from "./folders.ts";
+import { type Allowed, literally, readerPath } from "./folders.ts";
+import { lenientReader, type Rejected } from "./lenient.ts";
 import type { SourceColumn } from "./source-columns.ts";
 import type { SpecFiles } from "./spec-source.ts";
-import { identifier, quoted } from "./sql.ts";
-
-/** Records looked at for integers beyond 2^53, which keep their type: ids and hashes show at once. */
-const LARGE_SAMPLE = 2048;
-const EXACT_MAX = "9007199254740992";
+import { identifier, quoted, struct } from "./sql.ts";
+import { integersOf } from "./text-integers.ts";
 
 /** What Hive and its followers write for null. */
 const HIVE_NULL = "__HIVE_DEFAULT_PARTITION__";
@@ -24,28 +21,55 @@ export interface FilesTable {
   readonly table: string;
   readonly columns: readonly SourceColumn[];
   readonly subject: string;
+  /** The rows that the table is read without, once it has been read to its end. */
+  readonly rejected?: Rejected;
+}
+
+/** How files are read without the rows that cannot be converted. */
+export interface Tolerance {
+  /** The files that are there and whole, instead of those that the spec names. */
+  readonly files: readonly string[];
+  /** Columns that must hold numbers. */
+  readonly numbers: readonly string[];
 }
 
 /** Reader and options of DuckDB by format. */
 const READERS = { parquet: "read_parquet", csv: "read_csv", tsv: "read_csv", json: "read_json", ndjson: "read_ndjson" } as const;
 
+/** The files and patterns that a spec names. */
+export const filesNamed = ({ file }: SpecFiles): readonly string[] => (typeof file === "string" ? [file] : file);
+
+/** What messages call them. */
+export const subjectOf = (named: readonly string[]): string =>
+  named.length === 1 ? (named[0] as string) : `${named[0]} and ${named.length - 1} more`;
+
 /** Opens files: their paths are checked, their columns known. @throws FourfoldError */
-export async function openFiles(db: Database, source: SpecFiles, allowed: Allowed, signal: AbortSignal | undefined): Promise<FilesTable> {
-  const given = typeof source.file === "string" ? [source.file] : source.file;
-  const paths = given.map((path) => resolvePath(path, allowed));
-  const subject = given.length === 1 ? (given[0] as string) : `${given[0]} and ${given.length - 1} more`;
+export async function openFiles(
+  db: Database,
+  source: SpecFiles,
+  allowed: Allowed,
+  signal: AbortSignal | undefined,
+  tolerance?: Tolerance,
+): Promise<FilesTable> {
+  const given = filesNamed(source);
+  const paths = tolerance?.files.map(literally) ?? given.map((path) => readerPath(path, allowed));
+  const subject = subjectOf(given);
   const watch: Watch = { signal, subject };
   const list = paths.length === 1 ? quoted(paths[0] as string) : `[${paths.map(quoted).join(", ")}]`;
   const options = optionsOf(source);
   const call = (...more: readonly string[]): string => `${READERS[source.format]}(${[list, ...options, ...more].join(", ")})`;
   const hive = await partitionsOf(db, source, given, paths, allowed, watch);
   const plain = "hive_partitioning = false";
+  const lenient =
+    tolerance &&
+    (await lenientReader(db, { format: source.format, csv: source.csv, files: paths, options, numbers: tolerance.numbers }, watch));
   if (hive === undefined) {
+    if (lenient !== undefined) return { table: lenient.call([plain], []), columns: lenient.columns, subject, rejected: lenient.rejected };
     const columns = await db.columns(`from ${call(plain)}`, watch);
     const { retyped, columns: read } = await withoutRounding(db, source, columns, call(plain), watch);
     return { table: call(plain, ...retyped), columns: read, subject };
   }
-  const own = await db.columns(`from ${call(plain)}`, watch);
+  const own = lenient?.columns ?? (await db.columns(`from ${call(plain)}`, watch));
   const keys = [...hive.keys, ...hive.outside];
   const twice = own.find(({ name }) => keys.some((key) => key.toLowerCase() === name.toLowerCase()));
   if (twice !== undefined)
@@ -56,12 +80,12 @@ export async function openFiles(db: Database, source: SpecFiles, allowed: Allowe
     });
   const types = `{${keys.map((key) => `${quoted(key)}: ${hive.integers.includes(key) ? "BIGINT" : "VARCHAR"}`).join(", ")}}`;
   const parts = ["hive_partitioning = true", "hive_types_autocast = false", `hive_types = ${types}`];
-  const { retyped, columns: read } = await withoutRounding(db, source, own, call(plain), watch);
-  const partitioned = call(...parts, ...retyped);
+  const { retyped, columns: read } = lenient ? { retyped: [], columns: own } : await withoutRounding(db, source, own, call(plain), watch);
+  const partitioned = lenient?.call(parts, keys) ?? call(...parts, ...retyped);
   const table =
     hive.outside.length === 0 ? partitioned : `(select * exclude (${hive.outside.map(identifier).join(", ")}) from ${partitioned})`;
   const columns = await db.columns(`from ${table}`, watch);
-  return { table, columns: [...read, ...columns.slice(own.length)], subject };
+  return { table, columns: [...read, ...columns.slice(own.length)], subject, ...(lenient && { rejected: lenient.rejected }) };
 }
 
 /** The options of a reader that the spec sets. */
@@ -77,10 +101,6 @@ function optionsOf({ format, csv = {} }: SpecFiles): string[] {
   return options;
 }
 
-function struct(entries: readonly (readonly [string, string])[]): string {
-  return `{${entries.map(([name, type]) => `${quoted(name)}: ${quoted(type)}`).join(", ")}}`;
-}
-
 /** The options that read integers of text as DOUBLE, and the columns they give. */
 async function withoutRounding(
   db: Database,
@@ -91,16 +111,13 @@ async function withoutRounding(
 ): Promise<{ readonly retyped: readonly string[]; readonly columns: readonly SourceColumn[] }> {
   if (format === "parquet") return { retyped: [], columns };
   const said = csv?.columns ?? {};
-  const isSaid = (name: string): boolean => Object.keys(said).some((one) => one.toLowerCase() === name.toLowerCase());
-  const names = new Set(columns.map(({ name }) => name.toLowerCase()));
-  const guessed =
-    names.size < columns.length ? [] : columns.filter(({ name, type }) => (type === "BIGINT" || type === "UBIGINT") && !isSaid(name));
-  const large = await largeOf(db, guessed, table, watch);
-  const integers = guessed.filter((_, i) => !large[i]);
-  const typed = columns.map((column): SourceColumn => (integers.includes(column) ? { ...column, type: "DOUBLE", integers: true } : column));
+  const integers = await integersOf(db, columns, Object.keys(said), table, watch);
+  const typed = columns.map(
+    (column): SourceColumn => (integers.includes(column.name) ? { ...column, type: "DOUBLE", integers: true } : column),
+  );
   if (format === "csv" || format === "tsv") {
     if (csv?.header === false && csv.columns !== undefined) return { retyped: [], columns };
-    const types = [...integers.map(({ name }) => [name, "DOUBLE"] as const), ...Object.entries(said)];
+    const types = [...integers.map((name) => [name, "DOUBLE"] as const), ...Object.entries(said)];
     if (types.length === 0) return { retyped: [], columns };
     const retyped = [`types = ${struct(types)}`];
     // Types that the spec says are checked by DuckDB, which knows the columns.
@@ -117,15 +134,6 @@ async function withoutRounding(
     retyped: [`columns = ${struct(full.map(([name, type], i) => [name, typed[i]?.integers ? "DOUBLE" : type]))}`],
     columns: typed,
   };
-}
-
-/** Which columns have an integer beyond 2^53 among their first. */
-async function largeOf(db: Database, columns: readonly Column[], table: string, watch: Watch): Promise<readonly boolean[]> {
-  if (columns.length === 0) return [];
-  const tests = columns.map(({ name }) => `coalesce(bool_or(${identifier(name)} not between -${EXACT_MAX} and ${EXACT_MAX}), false)`);
-  for await (const chunk of db.chunks(`select ${tests.join(", ")} from (from ${table} limit ${LARGE_SAMPLE})`, watch))
-    return columns.map((_, i) => chunk.cells(i)[0] === true);
-  return columns.map(() => false);
 }
 
 /** Partition columns. */

@@ -5,11 +5,11 @@
 import { FourfoldError, show } from "../errors.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
 import { checkExpression } from "./expression.ts";
-import { type Allowed, resolvePath } from "./folders.ts";
+import { type Allowed, readerPath } from "./folders.ts";
 import { checkKeys, joinOf, makeLines } from "./hierarchy-parents.ts";
 import { checkPaths, pathColumns } from "./hierarchy-path.ts";
 import type { JsonDocument } from "./json.ts";
-import { openFiles } from "./open-files.ts";
+import { type FilesTable, openFiles } from "./open-files.ts";
 import { type Opened, placed, ROW, type SourceColumn } from "./source-columns.ts";
 import type { SpecSource } from "./spec-source.ts";
 import { hasCollation, identifier, quoted, replacePaths, singleSelect, sqlPaths } from "./sql.ts";
@@ -42,6 +42,8 @@ export async function openSource(
   document: JsonDocument,
   allowed: Allowed,
   signal: AbortSignal | undefined,
+  /** Opens the files of a source of files, if they are not to be read as they are. */
+  open?: (db: Database) => Promise<FilesTable>,
 ): Promise<Opened> {
   const at = async <T>(part: string, work: () => T | Promise<T>): Promise<T> => {
     try {
@@ -50,7 +52,7 @@ export async function openSource(
       throw placed(error, document, part.startsWith("/") ? part : `${pointer}/${part}`);
     }
   };
-  const base = await at("sql" in source ? "sql" : "file", () => openTable(db, source, allowed, signal));
+  const base = await at("sql" in source ? "sql" : "file", () => openTable(db, source, allowed, signal, open));
   const watch: Watch = { signal, subject: base.subject };
   const builder = new SourceBuilder(db, base, source, `${pointer}/${"sql" in source ? "sql" : "file"}`, watch);
   const { where, path, parents, computed = [] } = source;
@@ -94,11 +96,17 @@ interface Table {
   readonly collated: boolean;
 }
 
-async function openTable(db: Database, source: SpecSource, allowed: Allowed, signal: AbortSignal | undefined): Promise<Table> {
-  if ("file" in source) return { ...(await openFiles(db, source, allowed, signal)), collated: false };
+async function openTable(
+  db: Database,
+  source: SpecSource,
+  allowed: Allowed,
+  signal: AbortSignal | undefined,
+  open: ((db: Database) => Promise<FilesTable>) | undefined,
+): Promise<Table> {
+  if ("file" in source) return { ...(await (open?.(db) ?? openFiles(db, source, allowed, signal))), collated: false };
   const statement = singleSelect(await db.syntax(source.sql, { signal }));
   const paths = sqlPaths(source.sql, statement);
-  const sql = replacePaths(source.sql, paths, (path) => resolvePath(path, allowed));
+  const sql = replacePaths(source.sql, paths, (path) => readerPath(path, allowed));
   const subject = paths.length === 1 ? (paths[0] as { path: string }).path : "the source";
   // The text reaches our own SQL as data, so that a comment or semicolon at its end cannot reach what stands around it.
   return {

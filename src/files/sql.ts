@@ -211,3 +211,8 @@ export function quoted(text: string): string {
 export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
+
+/** A struct of texts. */
+export function struct(entries: readonly (readonly [string, string])[]): string {
+  return `{${entries.map(([name, type]) => `${quoted(name)}: ${quoted(type)}`).join(", ")}}`;
+}

@@ -14,6 +14,7 @@ import type { GroupedTable } from "../reduce/grouped.ts";
 import type { Dtype } from "../types.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
+import type { FilesTable } from "./open-files.ts";
 import { openSource } from "./source.ts";
 import type { ReadOptions, SpecContent } from "./spec.ts";
 import { TableFaults } from "./table-faults.ts";
@@ -21,17 +22,33 @@ import { groupSource } from "./table-grouping.ts";
 import { allocate, fillFromLists } from "./table-lists.ts";
 import { type LevelBuilder, readNodes } from "./table-nodes.ts";
 import { levelWeights } from "./table-weights.ts";
+import { nameTextRow } from "./text-column.ts";
 
 /** Offsets are 32-bit. */
 const RECORDS_MAX = 2 ** 32 - 1;
 const BYTES_OF: Readonly<Record<Dtype, number>> = { f64: 8, f32: 4, i32: 4, i16: 2, i8: 1, u8: 1 };
 
+/** How the source's files are read, if not as they are, and what is asked of the database once the table is read. */
+export interface SourceReader {
+  readonly open: (db: Database) => Promise<FilesTable>;
+  readonly done: (db: Database) => Promise<void>;
+}
+
 /** Reads and groups the source of `spec`. */
-export async function readTable(spec: SpecContent, allowed: Allowed, limits: DatabaseLimits, options: ReadOptions): Promise<GroupedTable> {
+export async function readTable(
+  spec: SpecContent,
+  allowed: Allowed,
+  limits: DatabaseLimits,
+  options: ReadOptions,
+  reader?: SourceReader,
+): Promise<GroupedTable> {
   const began = performance.now();
   const db = await openDatabase(allowed, limits);
   try {
-    return { ...(await readGroups(db, spec, allowed, limits, options)), readMs: performance.now() - began };
+    const table = await readGroups(db, spec, allowed, limits, options, reader?.open);
+    const readMs = performance.now() - began;
+    await reader?.done(db);
+    return { ...table, readMs };
   } finally {
     db.close();
   }
@@ -43,10 +60,13 @@ async function readGroups(
   allowed: Allowed,
   { memoryBytesMax: memoryMax }: DatabaseLimits,
   { signal, onProgress, nan = spec.nan, allocate: place = allocate }: ReadOptions,
+  open: SourceReader["open"] | undefined,
 ): Promise<Omit<GroupedTable, "readMs">> {
-  const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal);
+  const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal, open);
   const watch: Watch = { signal, subject: source.subject };
-  const plan = await groupSource(db, spec, source, nan, { ...watch, onProgress });
+  const plan = await groupSource(db, spec, source, nan, { ...watch, onProgress }).catch(async (error: unknown) => {
+    throw await nameTextRow(db, source, error, watch);
+  });
   const built = await readNodes(db, spec, plan, new TableFaults(db, spec, source, watch), watch);
   const { records, counts, builders } = built;
 

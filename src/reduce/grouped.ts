@@ -30,6 +30,34 @@ export interface GroupedTable {
   readonly levels: readonly GroupedLevel[];
   /** Milliseconds that reading took. */
   readonly readMs: number;
+  /** Bytes that were copied on this side of a process border; none without one. */
+  readonly bytesCopied?: number;
+  /** What was left out of it, where that was asked for. */
+  readonly rejected?: RejectedRows;
+}
+
+/** A row, or a whole file, that a table was read without. */
+export interface RejectedRow {
+  /** The file. */
+  readonly source: string;
+  /** Its line, from 1, and the byte it starts at, from 0; null where the format has no lines, or for a whole file. */
+  readonly line: number | null;
+  readonly byte: number | null;
+  /** Its number among the rows of the source, from 0, where it has no line. */
+  readonly row: number | null;
+  readonly column: string | null;
+  readonly code: string;
+  readonly message: string;
+  /** What stood there, cut after some kilobytes. */
+  readonly text: string | null;
+}
+
+/** How much was left out of a table. */
+export interface RejectedRows {
+  readonly rows: number;
+  readonly files: number;
+  /** The first few. */
+  readonly first: readonly RejectedRow[];
 }
 
 /** The chain and the tree of a grouped table. @throws FourfoldError ERR_FOURFOLD_WEIGHTS, ERR_FOURFOLD_OFFSETS */

@@ -4,6 +4,7 @@
  */
 import { FourfoldError, nearest, show } from "../../errors.ts";
 import { keyNames } from "../../reduce/cells.ts";
+import type { RejectedRows } from "../../reduce/grouped.ts";
 import type { Key } from "../../reduce/key.ts";
 import type { LevelView } from "../../reduce/result.ts";
 import type { ResultLevel } from "../../reduce/result-levels.ts";
@@ -15,6 +16,7 @@ export interface WritableResult {
   readonly shape: readonly number[];
   readonly errorBound: number | undefined;
   readonly records: number;
+  readonly rejected?: RejectedRows | undefined;
   readonly contract: string;
   readonly plan: { readonly backend: string; readonly accuracy: string; readonly nan: string; readonly form: "rows" | "records" };
   readonly levels: readonly ResultLevel[];

@@ -8,7 +8,7 @@ const jsonBits = (values: Iterable<number>): string => `[${Array.from(values, (v
 
 /** One JSON object, a node a line. `elapsedMs` is told where it is known. */
 export function* json(table: ResultTable, elapsedMs: number | undefined): Generator<string> {
-  const { values, shape, plan, records, contract, errorBound } = table.result;
+  const { values, shape, plan, records, contract, errorBound, rejected } = table.result;
   const single = values.length === 1;
   yield "{\n";
   yield `  "fourfold": ${table.metadata(table.keys)},\n`;
@@ -30,6 +30,7 @@ export function* json(table: ResultTable, elapsedMs: number | undefined): Genera
   }
   yield "\n  ],\n";
   yield `  "records": ${records},\n`;
+  if (rejected !== undefined) yield `  "rejected": ${JSON.stringify(rejected)},\n`;
   if (elapsedMs !== undefined) yield `  "elapsedMs": ${jsonNumber(elapsedMs)},\n`;
   yield `  "backend": ${JSON.stringify(plan.backend)},\n  "accuracy": ${JSON.stringify(plan.accuracy)},\n  "nan": ${JSON.stringify(plan.nan)},\n  "contract": ${JSON.stringify(contract)}\n}\n`;
 }
