@@ -59,7 +59,7 @@ describe.each([false, true])("rows of CSV, behind the barrier: %s", (untrusted) 
     expect(rows.map(({ line, byte, column, text }) => [line, byte! - 1, column, text])).toEqual(CSV_BAD);
     for (const row of rows)
       expect(row).toMatchObject({ source: path, row: null, code: "ERR_FOURFOLD_FORMAT", message: expect.any(String) });
-    expect(rows[0]!.message).toContain("Could not convert string \"oops\" to 'BIGINT'");
+    expect(rows[0]!.message).toContain("Could not convert string \"oops\" to 'DOUBLE'");
   });
 
   test("after the sample, in compressed files, and in several of them", async () => {
