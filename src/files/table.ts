@@ -31,6 +31,8 @@ const BYTES_OF: Readonly<Record<Dtype, number>> = { f64: 8, f32: 4, i32: 4, i16:
 /** How the source's files are read, if not as they are, and what is asked of the database once the table is read. */
 export interface SourceReader {
   readonly open: (db: Database) => Promise<FilesTable>;
+  /** Called once the source is open, before it is read to its end. */
+  readonly opened: (db: Database) => Promise<void>;
   readonly done: (db: Database) => Promise<void>;
 }
 
@@ -45,7 +47,7 @@ export async function readTable(
   const began = performance.now();
   const db = await openDatabase(allowed, limits);
   try {
-    const table = await readGroups(db, spec, allowed, limits, options, reader?.open);
+    const table = await readGroups(db, spec, allowed, limits, options, reader);
     const readMs = performance.now() - began;
     await reader?.done(db);
     return { ...table, readMs };
@@ -60,9 +62,10 @@ async function readGroups(
   allowed: Allowed,
   { memoryBytesMax: memoryMax }: DatabaseLimits,
   { signal, onProgress, nan = spec.nan, allocate: place = allocate }: ReadOptions,
-  open: SourceReader["open"] | undefined,
+  reader: SourceReader | undefined,
 ): Promise<Omit<GroupedTable, "readMs">> {
-  const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal, open);
+  const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal, reader?.open);
+  await reader?.opened(db);
   const watch: Watch = { signal, subject: source.subject };
   const plan = await groupSource(db, spec, source, nan, { ...watch, onProgress }).catch(async (error: unknown) => {
     throw await nameTextRow(db, source, error, watch);

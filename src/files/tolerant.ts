@@ -7,8 +7,9 @@ import type { GroupedTable, RejectedRow } from "../reduce/grouped.ts";
 import type { DamagedFile } from "./checks.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
-import { type RowTest, rowsWhere, withoutRows } from "./lenient.ts";
+import { forgetRejects } from "./lenient.ts";
 import { type FilesTable, openFiles, type Tolerance } from "./open-files.ts";
+import { type RowTest, rowsWhere, withoutRows } from "./row-tests.ts";
 import { isNumeric, numberColumn, placed } from "./source.ts";
 import type { SourceFiles } from "./source-files.ts";
 import type { ReadOptions, SpecContent } from "./spec.ts";
@@ -72,6 +73,7 @@ export async function readTolerant(
           opened = await openTolerant(db, source, allowed, { files: whole, numbers }, options.signal);
           return opened.kept;
         },
+        opened: (db) => forgetRejects(db, watch),
         done: async (db) => {
           if (bad.size > 0) await tell([...bad].map(([path, error]) => fileRow(path, error)));
           const { all, inexact } = opened!;

@@ -118,6 +118,12 @@ describe.each([false, true])("left out, behind the barrier: %s", (untrusted) => 
   });
 });
 
+test("rows that are bad only in columns that the table does not use are in it, and are not counted", async () => {
+  folder.file("unused.csv", `p,k,v\n${"1,1,2\n".repeat(25_000)}z,1,3\n`);
+  const [table, rows] = await quarantined(over({ file: "unused.csv", path: { column: "p", names: ["top"] } }));
+  expect([table.records, table.rejected!.rows, rows]).toEqual([25_001, 0, []]);
+});
+
 describe("integers among texts", () => {
   test("that become fractions after the sample are read as fractions, not rounded", async () => {
     folder.file("half.csv", `k,v\n${"1,2\n".repeat(25_000)}2,1.5\n2,no\n`);
