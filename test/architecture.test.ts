@@ -65,12 +65,16 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
   "src/backends/tensors.ts": { may: ["./tfjs.ts", "node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
   "src/backends/tensor-worker.ts": { may: ["./tfjs.ts", "node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-node"] },
   "src/backends/serve.ts": { may: ["node:worker_threads"], mayNot: ["../engine.ts", "@tensorflow/tfjs-core"] },
+  "src/durable/probe.ts": {
+    may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:fs/promises"],
+    mayNot: ["../stream/a.ts", "../files/a.ts", "../engine.ts", "node:worker_threads", "@tensorflow/tfjs-core", "@duckdb/node-api"],
+  },
   "src/stream/probe.ts": {
-    may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:stream"],
+    may: ["./a.ts", "../reduce/a.ts", "../durable/a.ts", "../types.ts", "../errors.ts", "node:stream"],
     mayNot: ["../backends/a.ts", "../files/a.ts", "../engine.ts", "node:worker_threads", "@tensorflow/tfjs-core", "@duckdb/node-api"],
   },
   "src/stream/sources/probe.ts": {
-    may: ["./a.ts", "../types.ts", "../../reduce/a.ts", "../../types.ts", "../../errors.ts", "node:net"],
+    may: ["./a.ts", "../types.ts", "../../reduce/a.ts", "../../durable/a.ts", "../../types.ts", "../../errors.ts", "node:net"],
     mayNot: [
       "../../backends/a.ts",
       "../../files/a.ts",
@@ -82,7 +86,7 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     ],
   },
   "src/files/probe.ts": {
-    may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:fs/promises", "@duckdb/node-api"],
+    may: ["./a.ts", "../reduce/a.ts", "../durable/a.ts", "../types.ts", "../errors.ts", "node:fs/promises", "@duckdb/node-api"],
     mayNot: [
       "../schedule/a.ts",
       "../backends/a.ts",
