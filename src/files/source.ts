@@ -8,7 +8,7 @@ import type { Dtype } from "../types.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
 import { type Allowed, resolvePath } from "./folders.ts";
 import type { JsonDocument } from "./json.ts";
-import type { SpecSource } from "./spec.ts";
+import type { FileFormat, FilePart, SpecSource } from "./spec.ts";
 import { hasCollation, identifier, quoted, replacePaths, singleSelect, sqlPaths } from "./sql.ts";
 
 /** Beyond it float64 does not hold every integer. */
@@ -83,7 +83,7 @@ export async function openSource(
     if ("file" in source) {
       const file = resolvePath(source.file, allowed);
       const watch: Watch = { signal, subject: source.file };
-      const sql = `from read_${source.format}(${quoted(file)})`;
+      const sql = source.part === undefined ? `from read_${source.format}(${quoted(file)})` : partSql(source.format, file, source.part);
       return { sql, columns: await db.columns(sql, watch), subject: source.file, pointer: place, collated: false };
     }
     const watch: Watch = { signal };
@@ -95,6 +95,16 @@ export async function openSource(
   } catch (error) {
     throw placed(error, document, place);
   }
+}
+
+/** The column that names each record's file while a part is read; a name that no table has. */
+const PART_COLUMN = "fourfold part";
+
+/** A part of what a file or glob names, with the columns and types that all of it has: DuckDB opens the same files, and reads those that pass. */
+function partSql(format: FileFormat, file: string, { path, rows }: FilePart): string {
+  const column = identifier(PART_COLUMN);
+  const within = rows === undefined ? "" : ` and file_row_number >= ${rows[0]} and file_row_number < ${rows[1]}`;
+  return `select * exclude (${column}) from read_${format}(${quoted(file)}, filename = ${quoted(PART_COLUMN)}) where ${column} = ${quoted(path)}${within}`;
 }
 
 /** `query` takes the text as data, so that a comment or semicolon at its end cannot reach the SQL around it. */

@@ -16,8 +16,22 @@ export type ReduceName = GroupedLevel["reduce"];
 /** How a file is read. */
 export type FileFormat = "parquet" | "csv" | "json" | "ndjson";
 
+/** One file that a source names, by its absolute path, or rows of it: what a piece of a job reads. */
+export interface FilePart {
+  readonly path: string;
+  /** From the first row to the one behind the last, of a Parquet file. */
+  readonly rows?: readonly [from: number, to: number];
+}
+
 /** Where a table comes from: one SELECT, or a file or glob; paths are relative to the spec. */
-export type SpecSource = { readonly sql: string } | { readonly file: string; readonly format: FileFormat };
+export type SpecSource =
+  | { readonly sql: string }
+  | {
+      readonly file: string;
+      readonly format: FileFormat;
+      /** @internal No spec can say so. */
+      readonly part?: FilePart;
+    };
 
 /** Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. */
 export type SpecWeights =

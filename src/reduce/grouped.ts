@@ -52,7 +52,8 @@ export function readGrouped({ values, levels }: GroupedTable): {
   };
 }
 
-function reductionOf({ reduce, ddof, weights }: GroupedLevel): Reduction {
+/** The reduction of a level, with its weights. */
+export function reductionOf({ reduce, ddof, weights }: Pick<GroupedLevel, "reduce" | "ddof" | "weights">): Reduction {
   const given: WeightsInput = weights instanceof Float64Array ? { perNode: weights } : (weights ?? []);
   switch (reduce) {
     case "weightedSum":
