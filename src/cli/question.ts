@@ -41,9 +41,17 @@ export interface AnswerLevel {
   readonly columns: readonly string[];
 }
 
+/** What is printed of a result. */
+export type Printed = Pick<Result, "values" | "shape" | "records" | "contract" | "errorBound" | "steps"> & {
+  readonly plan: Pick<Result["plan"], "backend" | "accuracy" | "nan"> & {
+    readonly levels: readonly Pick<Result["plan"]["levels"][number], "name" | "nodes">[];
+    toString(): string;
+  };
+};
+
 /** The outcome of a run, ready to be printed. */
 export interface Answer {
-  readonly result: Result;
+  readonly result: Printed;
   /** Innermost first. */
   readonly levels: readonly AnswerLevel[];
   /** The levels that were asked for, innermost first, and the outermost; `index` is the place in `levels`. */

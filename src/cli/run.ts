@@ -4,6 +4,7 @@ import { choice, readArgs, usageError } from "./args.ts";
 import { openDestination } from "./destination.ts";
 import { EXIT } from "./failure.ts";
 import { csv, json, ndjson } from "./formats.ts";
+import { answerOfJob, jobOf } from "./job.ts";
 import { progressBar } from "./progress.ts";
 import {
   type Answer,
@@ -26,6 +27,8 @@ const RUN_OPTIONS = {
   format: { type: "string" },
   out: { type: "string" },
   best: { type: "string" },
+  job: { type: "string" },
+  fresh: { type: "boolean" },
 } as const;
 
 /** Runs it; returns the exit code. */
@@ -36,8 +39,10 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   const best = choice("best", parsed.values.best, ["lowest", "highest"]);
   if (best !== undefined && format !== "table")
     throw usageError(`--best belongs to the table, given --format ${format}`, "Leave --best out", best);
+  const job = jobOf(question, parsed.values);
   const destination = await openDestination(parsed.values.out);
-  const answer = await answerTo(question, format === "table", signal);
+  const inner = format === "table";
+  const answer = await (job === undefined ? answerTo(question, inner, signal) : answerOfJob(question, job, inner, signal));
   const texts = {
     table: () => table(answer, { best, colour: destination.colour }),
     json: () => json(answer),

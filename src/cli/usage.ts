@@ -59,6 +59,8 @@ How it runs:
   --nan POLICY          propagate, skip or error; it replaces the spec's own
   --workers N           worker threads; by default one for each core, 0 for none
   --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
+  --job DIR             keep there what is finished: the same command goes on after a crash, with the same bytes
+  --fresh               start that job over
   --verbose             tell the steps and their times; with an error, its stack and cause
 
 Tensors (X.npy has the shape [...frames, …, B, A]; the last axis is reduced first):
@@ -71,6 +73,7 @@ Examples:
   fourfold run flights.json --best lowest
   fourfold run flights.json --keep state,airport --format ndjson | head
   fourfold run flights.json --keep all --format csv --out nodes.csv
+  fourfold run year.json --job night --keep all --format csv --out nodes.csv
   fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
   fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
 `,
