@@ -18,9 +18,14 @@ export interface JobPiece {
   readonly to: number;
   /** True if the rows are less than the file. */
   readonly part: boolean;
+  /** The column that names each record's file while the piece is read. */
+  readonly column: string;
   /** Bytes of the source that it stands for, for telling how far a job is. */
   readonly bytes: number;
 }
+
+/** Names of the column of files: the one that DuckDB knows to skip files by, and one that no table has. */
+export const FILE_COLUMNS: readonly string[] = ["filename", "fourfold file"];
 
 /** All that a job's results depend on, in the order in which it is written. */
 export interface JobPlan {
@@ -93,7 +98,9 @@ export function decodeManifest(bytes: Uint8Array, dir: string): JobManifest {
   const isPiece = (piece: JobPiece): boolean =>
     (piece.file === null || plan?.inputs.some(({ path }) => path === piece.file) === true) &&
     [piece.from, piece.to, piece.bytes].every((n) => Number.isSafeInteger(n) && n >= 0) &&
-    piece.from <= piece.to;
+    piece.from <= piece.to &&
+    typeof piece.part === "boolean" &&
+    FILE_COLUMNS.includes(piece.column);
   const whole =
     plan !== undefined &&
     (status === "running" || status === "done") &&

@@ -6,7 +6,7 @@ import { FourfoldError } from "../errors.ts";
 import type { Database } from "./duckdb.ts";
 import { type Allowed, resolvePath } from "./folders.ts";
 import type { JobInput } from "./job-inputs.ts";
-import type { JobPiece } from "./job-manifest.ts";
+import { FILE_COLUMNS, type JobPiece } from "./job-manifest.ts";
 import { openSource, placed } from "./source.ts";
 import type { SpecContent, SpecSource } from "./spec.ts";
 import { quoted } from "./sql.ts";
@@ -32,13 +32,15 @@ export async function cutSource(
   const opened = await openSource(db, source, "/source", document, allowed, signal);
   const sizes = new Map(inputs.map(({ path, bytes }) => [path, bytes]));
   const sizeOf = (path: string): number => sizes.get(path) ?? 0;
+  const has = (wanted: string): boolean => opened.columns.some(({ name }) => name.toLowerCase() === wanted);
+  const column = FILE_COLUMNS.find((name) => !has(name)) as string;
   if ("sql" in source) {
     const bytes = [...new Set(files)].reduce((total, path) => total + sizeOf(path), 0);
-    return [{ file: null, from: 0, to: 1, part: false, bytes }];
+    return [{ file: null, from: 0, to: 1, part: false, column, bytes }];
   }
   let groups: ReadonlyMap<string, readonly number[]> = new Map();
   // A column of that name would stand in for the numbers of the rows.
-  const numbered = !opened.columns.some(({ name }) => name.toLowerCase() === "file_row_number");
+  const numbered = !has("file_row_number");
   try {
     if (source.format === "parquet") groups = await rowGroups(db, resolvePath(source.file, allowed), signal);
   } catch (error) {
@@ -47,8 +49,11 @@ export async function cutSource(
   const pieces: JobPiece[] = [];
   for (const path of files) {
     const found = groups.get(path);
-    if (found === undefined) pieces.push({ file: path, from: 0, to: sizeOf(path), part: false, bytes: sizeOf(path) });
-    else pieces.push(...cutRows(path, sizeOf(path), found, numbered ? limits.pieceRowsMax : Number.POSITIVE_INFINITY));
+    if (found === undefined) pieces.push({ file: path, from: 0, to: sizeOf(path), part: false, column, bytes: sizeOf(path) });
+    else
+      pieces.push(
+        ...cutRows({ file: path, column, bytes: sizeOf(path) }, found, numbered ? limits.pieceRowsMax : Number.POSITIVE_INFINITY),
+      );
     if (pieces.length > limits.piecesMax) throw tooMany(pieces.length, limits);
   }
   return pieces;
@@ -79,7 +84,7 @@ async function rowGroups(db: Database, pattern: string, signal: AbortSignal | un
 }
 
 /** Whole row groups together, up to a number of rows: to read part of one costs nearly as much as to read all of it. */
-function cutRows(file: string, bytes: number, groups: readonly number[], rowsMax: number): JobPiece[] {
+function cutRows(whole: Pick<JobPiece, "file" | "column" | "bytes">, groups: readonly number[], rowsMax: number): JobPiece[] {
   const total = groups.reduce((sum, rows) => sum + rows, 0);
   const ends: number[] = [];
   let from = 0;
@@ -94,12 +99,13 @@ function cutRows(file: string, bytes: number, groups: readonly number[], rowsMax
   ends.push(end);
   return ends.map((to, i) => {
     const start = ends[i - 1] ?? 0;
-    return { file, from: start, to, part: ends.length > 1, bytes: total === 0 ? bytes : Math.round((bytes * (to - start)) / total) };
+    const share = total === 0 ? 1 : (to - start) / total;
+    return { ...whole, from: start, to, part: ends.length > 1, bytes: Math.round(whole.bytes * share) };
   });
 }
 
 /** The source of one piece. */
-export function sourceOf(source: SpecSource, { file, from, to, part }: JobPiece): SpecSource {
+export function sourceOf(source: SpecSource, { file, from, to, part, column }: JobPiece): SpecSource {
   if ("sql" in source || file === null) return source;
-  return { ...source, part: { path: file, ...(part ? { rows: [from, to] as const } : {}) } };
+  return { ...source, part: { path: file, column, ...(part ? { rows: [from, to] as const } : {}) } };
 }

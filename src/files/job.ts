@@ -31,7 +31,7 @@ import { cutSource, sourceOf } from "./job-pieces.ts";
 import { JobState, shapeOf } from "./job-state.ts";
 import { limitsOf, placesOf, readText } from "./load.ts";
 import { parseSpec, type SpecContent, type SpecLevel } from "./spec.ts";
-import { readTable } from "./table.ts";
+import { readTableIn } from "./table.ts";
 
 /** Finished pieces are merged when there are so many: few files to keep, and few to merge again after a crash. */
 const MERGE_EVERY = 64;
@@ -74,7 +74,7 @@ class JobRun {
   readonly #limits: DatabaseLimits;
   readonly #options: CheckedJobOptions;
   readonly #folder: JobFolder;
-  /** For what is asked about the source; each piece has one of its own. */
+  /** For what is asked about the source; each reader of pieces has one of its own. */
   readonly #db: Database;
   readonly #policy: Policy;
   #manifest!: JobManifest;
@@ -195,10 +195,11 @@ class JobRun {
     let failed: { readonly error: unknown } | undefined;
     let merging: Promise<void> = Promise.resolve();
     const reader = async (): Promise<void> => {
+      const db = await openDatabase(this.#allowed, this.#limits);
       for (let piece = queue.shift(); piece !== undefined && failed === undefined; piece = queue.shift())
         try {
           throwIfAborted(signal);
-          await this.#readPiece(piece, either);
+          await this.#readPiece(db, piece, either);
           await this.#tell();
           if (this.#waiting.size < MERGE_EVERY) continue;
           merging = merging.then(() => this.#mergePieces());
@@ -207,6 +208,7 @@ class JobRun {
           failed ??= { error };
           ending.abort();
         }
+      db.close();
     };
     await this.#tell();
     await Promise.all(Array.from({ length: Math.min(readersMax, queue.length) }, reader));
@@ -214,14 +216,14 @@ class JobRun {
     throwIfAborted(signal);
   }
 
-  async #readPiece(number: number, signal: AbortSignal): Promise<void> {
+  async #readPiece(db: Database, number: number, signal: AbortSignal): Promise<void> {
     const piece = this.#manifest.plan.pieces[number] as JobPiece;
     const inputs = this.#manifest.plan.inputs.filter(({ path }) => piece.file === null || path === piece.file);
     await this.#checkUnchanged(inputs);
     const state = this.#empty();
     const content = { ...this.#spec, source: sourceOf(this.#spec.source, piece), levels: this.#spec.levels.map(asRead) };
     try {
-      const table = await readTable(content, this.#allowed, this.#limits, { signal, nan: this.#policy.nan });
+      const table = await readTableIn(db, content, this.#allowed, this.#limits, { signal, nan: this.#policy.nan });
       for (const _ of state.add(table, intervalOf(piece))) await turn(undefined, { signal });
     } catch (error) {
       throwIfAborted(this.#options.signal);

@@ -97,14 +97,14 @@ export async function openSource(
   }
 }
 
-/** The column that names each record's file while a part is read; a name that no table has. */
-const PART_COLUMN = "fourfold part";
-
-/** A part of what a file or glob names, with the columns and types that all of it has: DuckDB opens the same files, and reads those that pass. */
-function partSql(format: FileFormat, file: string, { path, rows }: FilePart): string {
-  const column = identifier(PART_COLUMN);
+/**
+ * A part of what a file or glob names, with the columns and types that all of it has: DuckDB sniffs the same files. Of the others it opens none if
+ * the column is called "filename"; by any other name it opens them all and finds that nothing in them passes.
+ */
+function partSql(format: FileFormat, file: string, { path, column, rows }: FilePart): string {
+  const name = identifier(column);
   const within = rows === undefined ? "" : ` and file_row_number >= ${rows[0]} and file_row_number < ${rows[1]}`;
-  return `select * exclude (${column}) from read_${format}(${quoted(file)}, filename = ${quoted(PART_COLUMN)}) where ${column} = ${quoted(path)}${within}`;
+  return `select * exclude (${name}) from read_${format}(${quoted(file)}, filename = ${quoted(column)}) where ${name} = ${quoted(path)}${within}`;
 }
 
 /** `query` takes the text as data, so that a comment or semicolon at its end cannot reach the SQL around it. */

@@ -19,6 +19,8 @@ export type FileFormat = "parquet" | "csv" | "json" | "ndjson";
 /** One file that a source names, by its absolute path, or rows of it: what a piece of a job reads. */
 export interface FilePart {
   readonly path: string;
+  /** The column that names each record's file while the part is read: "filename", unless the table has one of its own. */
+  readonly column: string;
   /** From the first row to the one behind the last, of a Parquet file. */
   readonly rows?: readonly [from: number, to: number];
 }

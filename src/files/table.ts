@@ -112,6 +112,19 @@ export async function readTable(spec: SpecContent, allowed: Allowed, limits: Dat
   }
 }
 
+/** {@link readTable} in a database that is open, and stays open without what was read: for many small sources, one after the other. */
+export async function readTableIn(
+  db: Database,
+  spec: SpecContent,
+  allowed: Allowed,
+  limits: DatabaseLimits,
+  options: ReadOptions,
+): Promise<GroupedTable> {
+  const table = await new TableReader(db, spec, allowed, limits, options).read(performance.now());
+  await db.execute("drop table if exists grouped", {});
+  return table;
+}
+
 class TableReader {
   readonly #db: Database;
   readonly #spec: SpecContent;
