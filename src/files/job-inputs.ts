@@ -57,13 +57,26 @@ export async function filesOf(
     const named =
       "file" in source ? [source.file] : sqlPaths(source.sql, singleSelect(await db.syntax(source.sql, watch))).map(({ path }) => path);
     const files: string[] = [];
-    for (const path of named)
+    for (const path of named) {
+      const found: string[] = [];
       for await (const chunk of db.chunks(`select file from glob(${quoted(resolvePath(path, allowed))})`, { signal, subject: path }))
-        files.push(...(chunk.cells(0) as string[]));
+        found.push(...(chunk.cells(0) as string[]));
+      // A pipe would keep who opens it waiting for ever.
+      for (const file of found.length === 0 ? [""] : found)
+        if ((await stat(file).catch(() => undefined))?.isFile() !== true) throw noFile(path);
+      files.push(...found);
+    }
     return files;
   } catch (error) {
     throw placed(error, document, place);
   }
+}
+
+function noFile(path: string): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_SOURCE", `${show(path)} names no regular file, which a job needs so that it can read it again`, {
+    given: path,
+    fix: "Check the pattern; copy what a pipe gives to a file, or run without a job",
+  });
 }
 
 async function inputOf(path: string): Promise<JobInput> {

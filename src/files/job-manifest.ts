@@ -48,7 +48,7 @@ export interface JobManifest {
 }
 
 /** The parts of a spec that its numbers depend on. */
-export function partsOf(spec: SpecContent): Record<string, string> {
+function partsOf(spec: SpecContent): Record<string, string> {
   const parts: Record<string, string> = {};
   // Formatting, $schema and how records stream change no number; nan may be given from outside and is part of the policy.
   for (const [name, part] of Object.entries(spec))

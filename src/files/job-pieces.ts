@@ -54,13 +54,15 @@ export async function cutSource(
       pieces.push(
         ...cutRows({ file: path, column, bytes: sizeOf(path) }, found, numbered ? limits.pieceRowsMax : Number.POSITIVE_INFINITY),
       );
-    if (pieces.length > limits.piecesMax) throw tooMany(pieces.length, limits);
+    checkPieces(pieces.length, limits);
   }
   return pieces;
 }
 
-function tooMany(pieces: number, { piecesMax, pieceRowsMax }: CutLimits): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_JOB", `the job has ${pieces} pieces or more, option "piecesMax" is ${piecesMax}`, {
+/** Refuses more pieces than a job may have. @throws FourfoldError ERR_FOURFOLD_JOB */
+export function checkPieces(pieces: number, { piecesMax, pieceRowsMax }: CutLimits): void {
+  if (pieces <= piecesMax) return;
+  throw new FourfoldError("ERR_FOURFOLD_JOB", `the job has ${pieces} pieces or more, option "piecesMax" is ${piecesMax}`, {
     given: pieces,
     expected: piecesMax,
     fix: `Raise piecesMax; for Parquet files also pieceRowsMax, which is ${pieceRowsMax}`,
