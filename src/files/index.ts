@@ -5,6 +5,8 @@ export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 export type { UntrustedLimits } from "./barrier-limits.ts";
 export type { OnError } from "./careful.ts";
 export type { FileDtype, Int64Policy } from "./items.ts";
+export { runJob } from "./job.ts";
+export type { JobOptions, JobProgress, JobResult } from "./job-options.ts";
 export { Letters } from "./letters.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type TableTensor, type TableTensorOptions, tensor } from "./memory-tensor.ts";

@@ -80,6 +80,11 @@ test("a tensor takes none of them", async () => {
   expect([code, stderr]).toEqual([2, expect.stringMatching(/belong to a spec, given a tensor/)]);
 });
 
+test("a job takes none of them", async () => {
+  const { code, stderr } = await fourfold(["run", at("clean.json"), "--job", at("job"), "--untrusted"]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/a job reads its files in this process/)]);
+});
+
 test("what was left out in words: counts, the first, and how many more; no control characters", () => {
   const row = { source: "a\x1b.csv", line: 3, byte: 9, row: null, column: "v", code: "ERR_FOURFOLD_FORMAT", message: "no", text: "x" };
   expect(rejectedInWords(undefined)).toBe("");
