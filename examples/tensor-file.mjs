@@ -7,7 +7,10 @@ import { openTensor } from "fourfold/files";
 
 const folder = mkdtempSync(join(tmpdir(), "fourfold-"));
 const path = join(folder, "readings.f32");
-writeFileSync(path, Float32Array.from({ length: 4 * 1000 * 64 }, (_, i) => (i % 64) / 4));
+writeFileSync(
+  path,
+  Float32Array.from({ length: 4 * 1000 * 64 }, (_, i) => (i % 64) / 4),
+);
 
 const engine = await createEngine({ workers: 2 });
 const fleet = chain({ sensor: weightedSum(new Array(64).fill(0.5)), site: mean(), fleet: max() });
