@@ -17,13 +17,14 @@ import type { Accuracy, NanPolicy, Progress } from "../types.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import { type CodedColumn, joinSql, keyOfCode, lookUp, readDictionary, wordsSql } from "./key-codes.ts";
-import { unsteady, weightError } from "./large-errors.ts";
-import { type Columns, readColumns, rowsSql, type Surveyed, survey } from "./large-survey.ts";
+import { faultOf, rowsSql, type Surveyed, survey, unsteady } from "./large-survey.ts";
 import { type LargeWeights, largeWeights } from "./large-weights.ts";
 import { Blocks, Parts, type RecordShape } from "./parts.ts";
 import { asDouble, openSource, placed, tableOf } from "./source.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
 import { Spill, type SpillOptions } from "./spill.ts";
+import { type RecordColumns, recordColumns } from "./table-columns.ts";
+import { listLength, nanWeight } from "./weight-faults.ts";
 
 /** Of the memory that is free, what a table may take that was given no limit. */
 const FREE_SHARE = 1 / 2;
@@ -119,6 +120,23 @@ async function estimate(db: Database, from: string, watch: Watch): Promise<numbe
   return 0;
 }
 
+/** Weights from tables of their own, by level, and the first level whose table cannot be read. */
+interface Tables {
+  readonly byLevel: ReadonlyMap<number, LargeWeights>;
+  readonly failed: { readonly level: number; readonly error: FourfoldError } | undefined;
+}
+
+/** In place of a table that cannot be read, until that is told. */
+const NO_TABLE: LargeWeights = {
+  words: [],
+  weights: new Float64Array(0),
+  missing: 1,
+  without: () => Promise.reject(new Error("unreachable: no child is without a weight")),
+};
+
+/** Errors that are not about the data. */
+const UNTOLD: readonly string[] = ["ERR_FOURFOLD_ABORTED", "ERR_FOURFOLD_MEMORY"];
+
 class LargeTable {
   readonly #db: Database;
   readonly #spec: SpecContent;
@@ -153,12 +171,12 @@ class LargeTable {
     const { levels, document } = this.#spec;
     const source = await openSource(this.#db, this.#spec.source, "/source", document, this.#allowed, signal);
     const watch: Watch = { signal, subject: source.subject };
-    const told: Surveyed = { db: this.#db, document, levels, from: tableOf(source), watch, nan: this.#nan, nullKeys: this.#spec.nullKeys };
+    const told: Surveyed = { db: this.#db, spec: this.#spec, source, nan: this.#nan, watch };
     try {
-      const columns = readColumns(this.#spec, source);
+      const columns = recordColumns(this.#spec, source, this.#nan, false);
       const { records, coded } = await survey(told, columns);
       const layout = keyWords(coded.map(({ radix }) => radix));
-      const weights = await this.#tables(told, coded, layout);
+      const weights = await this.#tables(told, columns, coded, layout);
       const shape = { words: layout.spans.length, weighted: columns.weight !== undefined, constants: columns.constants.length };
       const parts = await this.#cut(told, columns, coded, layout, shape, records);
       const readMs = performance.now() - began;
@@ -179,20 +197,33 @@ class LargeTable {
     }
   }
 
-  /** The weights that levels take from tables of their own. */
-  async #tables(told: Surveyed, coded: readonly CodedColumn[], layout: KeyWords): Promise<ReadonlyMap<number, LargeWeights>> {
-    const tables = new Map<number, LargeWeights>();
+  /** The weights that levels take from tables of their own. An error of one waits while others may come before it. */
+  async #tables(told: Surveyed, columns: RecordColumns, coded: readonly CodedColumn[], layout: KeyWords): Promise<Tables> {
+    const byLevel = new Map<number, LargeWeights>();
     const rowsMax = Math.floor((this.#memory * SHARES.nodes) / 2 / 8 / (layout.spans.length + 1));
-    for (const [i, { weights }] of this.#spec.levels.entries())
-      if (typeof weights === "object" && "table" in weights)
-        tables.set(i, await largeWeights(told, i, weights, coded, layout, this.#allowed, rowsMax));
-    return tables;
+    let failed: Tables["failed"];
+    let mayFail = columns.constants.length > 0;
+    for (const [i, { weights }] of this.#spec.levels.entries()) {
+      if (typeof weights !== "object" || "column" in weights) continue;
+      if ("table" in weights) {
+        if (failed === undefined)
+          try {
+            byLevel.set(i, await largeWeights(told, i, weights, coded, layout, this.#allowed, rowsMax));
+          } catch (error) {
+            if (!mayFail || !(error instanceof FourfoldError) || UNTOLD.includes(error.code)) throw error;
+            failed = { level: i, error };
+          }
+        if (failed !== undefined) byLevel.set(i, NO_TABLE);
+      }
+      mayFail = true;
+    }
+    return { byLevel, failed };
   }
 
   /** Reads the records and cuts them into parts. */
   async #cut(
     told: Surveyed,
-    columns: Columns,
+    columns: RecordColumns,
     coded: readonly CodedColumn[],
     layout: KeyWords,
     shape: RecordShape,
@@ -240,11 +271,11 @@ class LargeTable {
   async #reduce(
     told: Surveyed,
     parts: Parts,
-    columns: Columns,
+    columns: RecordColumns,
     coded: readonly CodedColumn[],
     layout: KeyWords,
     shape: RecordShape,
-    tables: ReadonlyMap<number, LargeWeights>,
+    { byLevel, failed }: Tables,
     records: number,
   ): Promise<ClimbedLevel[]> {
     const { signal, onProgress, accuracy, keep } = this.#options;
@@ -259,7 +290,7 @@ class LargeTable {
           kind: level.reduce,
           ddof: level.ddof ?? 0,
           depth: level.by.length,
-          weights: climbWeights(level, i, columns, tables.get(i)),
+          weights: climbWeights(level, i, columns, byLevel.get(i)),
           kept: keep[i] === true,
         }),
       ),
@@ -297,13 +328,21 @@ class LargeTable {
     };
     try {
       await reduceParts(parts);
-      return climb.finish();
+      const climbed = climb.finish();
+      if (failed === undefined) return climbed;
     } catch (error) {
       if (!(error instanceof WeightError)) throw error;
-      const { level, kind, words } = error.trouble;
-      const key = await this.#keyAt(coded, layout, words, levels[kind === "length" ? level : level - 1]!.by.length, told.watch);
-      throw kind === "missing" ? tables.get(level)!.missingRow(key) : weightError(told, error.trouble, key);
+      const { level, kind, words, index, given } = error.trouble;
+      if (kind === "varies") throw await faultOf(told);
+      if (failed === undefined || level < failed.level) {
+        const key = await this.#keyAt(coded, layout, words, levels[kind === "length" ? level : level - 1]!.by.length, told.watch);
+        if (kind === "missing") throw await byLevel.get(level)!.without(key);
+        throw kind === "nan"
+          ? nanWeight(this.#spec, level, index, key)
+          : listLength(this.#spec, level, given as [number, number], index, key);
+      }
     }
+    throw failed.error;
   }
 
   /** The key of a path. */
@@ -342,7 +381,7 @@ class LargeTable {
 }
 
 /** Where the climb finds the weights of a level. */
-function climbWeights({ weights }: SpecLevel, i: number, { constants }: Columns, table: LargeWeights | undefined): ClimbWeights {
+function climbWeights({ weights }: SpecLevel, i: number, { constants }: RecordColumns, table: LargeWeights | undefined): ClimbWeights {
   if (table !== undefined) return { form: "table", table };
   if (weights === undefined || i === 0) return { form: "none" };
   if (weights === "count") return { form: "count" };

@@ -147,7 +147,7 @@ export function numberColumn(opened: Opened, name: string, role: string, narrow:
       fix: `Cast it in the SQL: ${name}::DOUBLE; or say "int64": "exact" or "number"`,
     });
   if (column.integers && narrow) {
-    const sql = `case when ${reference} = ${reference}::INTEGER then ${reference}::INTEGER when ${reference} is not null then error('no integer') end`;
+    const sql = `case when ${reference} = ${reference}::INTEGER and signbit(${reference}) = (${reference} < 0) then ${reference}::INTEGER when ${reference} is not null then error('no integer') end`;
     return { name, sql, type: "i32", inexact: undefined, narrowed: true, absent };
   }
   const raw = wide && narrow ? "i32" : Object.hasOwn(RAW_TYPES, column.type) ? RAW_TYPES[column.type] : undefined;
@@ -261,4 +261,4 @@ export function showKey(names: readonly string[], key: readonly Key[]): string {
 
 /** A key as text that differs where keys do. */
 export const keyText = (key: readonly Key[]): string =>
-  key.map((cell) => (typeof cell === "bigint" ? `${cell}n` : JSON.stringify(cell))).join(",");
+  key.map((cell) => (typeof cell === "bigint" ? `${cell}n` : typeof cell === "number" ? String(cell) : JSON.stringify(cell))).join(",");
