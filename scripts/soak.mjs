@@ -30,6 +30,7 @@ const STAGES = {
     env: { FOURFOLD_KILLS: "50" },
     files: ["test/stream/kill.test.ts", "test/stream/checkpoints.test.ts"],
   },
+  jobs: vitest("50 kills of jobs over tables at any moment", 50, "test/files/job-kill.test.ts"),
   "event time": vitest("3,000 random scripts of windows against a plain model", 3000, "test/stream/windows.random.test.ts"),
   bounds: {
     cases: "100,000 adversarial chains for each kind of arithmetic",

@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   ERR_FOURFOLD_FORMAT: "a file is not what its format says",
   ERR_FOURFOLD_FRAMES: "one number was asked of a result that has several",
   ERR_FOURFOLD_INTEGER: "an integer is beyond 2^53, where float64 is no longer exact",
+  ERR_FOURFOLD_JOB: "a job's folder is in use, damaged, of another job, or cannot be written",
   ERR_FOURFOLD_KEYS: "a key is null or NaN, or key columns differ in length",
   ERR_FOURFOLD_LEVEL: "no level or node has that name",
   ERR_FOURFOLD_MEMORY: "the call needs more memory than it may have",

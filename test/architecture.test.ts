@@ -69,12 +69,25 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     may: ["./a.ts", "../types.ts", "../errors.ts"],
     mayNot: ["../reduce/a.ts", "../stream/a.ts", "../files/a.ts", "../engine.ts", "node:fs", "@duckdb/node-api", "apache-arrow"],
   },
+  "src/durable/probe.ts": {
+    may: ["./a.ts", "../reduce/a.ts", "../types.ts", "../errors.ts", "node:fs/promises"],
+    mayNot: ["../stream/a.ts", "../files/a.ts", "../engine.ts", "node:worker_threads", "@tensorflow/tfjs-core", "@duckdb/node-api"],
+  },
   "src/stream/probe.ts": {
-    may: ["./a.ts", "../reduce/a.ts", "../arrow/a.ts", "../types.ts", "../errors.ts", "node:stream"],
+    may: ["./a.ts", "../reduce/a.ts", "../arrow/a.ts", "../durable/a.ts", "../types.ts", "../errors.ts", "node:stream"],
     mayNot: ["../backends/a.ts", "../files/a.ts", "../engine.ts", "node:worker_threads", "@tensorflow/tfjs-core", "@duckdb/node-api"],
   },
   "src/stream/sources/probe.ts": {
-    may: ["./a.ts", "../types.ts", "../../reduce/a.ts", "../../arrow/a.ts", "../../types.ts", "../../errors.ts", "node:net"],
+    may: [
+      "./a.ts",
+      "../types.ts",
+      "../../reduce/a.ts",
+      "../../arrow/a.ts",
+      "../../durable/a.ts",
+      "../../types.ts",
+      "../../errors.ts",
+      "node:net",
+    ],
     mayNot: [
       "../../backends/a.ts",
       "../../files/a.ts",
@@ -86,7 +99,16 @@ const LAYERS: Readonly<Record<string, { readonly may: readonly string[]; readonl
     ],
   },
   "src/files/probe.ts": {
-    may: ["./a.ts", "../reduce/a.ts", "../arrow/a.ts", "../types.ts", "../errors.ts", "node:fs/promises", "@duckdb/node-api"],
+    may: [
+      "./a.ts",
+      "../reduce/a.ts",
+      "../arrow/a.ts",
+      "../durable/a.ts",
+      "../types.ts",
+      "../errors.ts",
+      "node:fs/promises",
+      "@duckdb/node-api",
+    ],
     mayNot: [
       "../schedule/a.ts",
       "../backends/a.ts",

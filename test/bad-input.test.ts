@@ -653,6 +653,7 @@ test("every code that an engine can throw was thrown by this file", () => {
     "DEVICE",
     "FORBIDDEN",
     "FORMAT",
+    "JOB",
     "OUTPUT",
     "QUEUE",
     "RECORD",

@@ -54,9 +54,17 @@ export interface AnswerLevel {
   readonly columns: readonly string[];
 }
 
+/** What is printed of a result. */
+export type Printed = Pick<Result, "values" | "shape" | "records" | "contract" | "errorBound" | "steps" | "levels" | "level"> & {
+  readonly plan: Pick<Result["plan"], "backend" | "accuracy" | "nan" | "form"> & {
+    readonly levels: readonly Pick<Result["plan"]["levels"][number], "name" | "nodes">[];
+    toString(): string;
+  };
+};
+
 /** The outcome of a run, ready to be printed. */
 export interface Answer {
-  readonly result: Result;
+  readonly result: Printed;
   /** Innermost first. */
   readonly levels: readonly AnswerLevel[];
   /** The levels that were asked for, innermost first, and the outermost; `index` is the place in `levels`. */
@@ -132,6 +140,26 @@ export function keptNames(keep: Question["keep"], levels: readonly AnswerLevel[]
     });
   }
   return names.filter((name, i) => keep.includes(name) || i === names.length - 1);
+}
+
+/** The levels that a run must keep for a format, and those that are written, both by name. */
+export function levelsFor(
+  format: string,
+  keep: Question["keep"],
+  levels: readonly AnswerLevel[],
+): { readonly keep: readonly string[]; readonly shown: readonly string[] } {
+  const shown = format === "npy" ? [npyLevel(keep, levels)] : keptNames(keep, levels);
+  // A table for people also shows the ends of the level below the outermost.
+  const kept = [...new Set([...shown, ...levels.slice(format === "table" ? -2 : -1).map(({ name }) => name)])];
+  return { keep: kept, shown: format === "table" ? kept : shown };
+}
+
+/** The one level of an NPY file: the one that --keep names, or the outermost. */
+function npyLevel(keep: Question["keep"], levels: readonly AnswerLevel[]): string {
+  const names = keptNames(keep, levels);
+  const [only, other] = keep === "all" ? names : keep;
+  if (other === undefined) return only ?? names.at(-1)!;
+  throw usageError("an NPY file holds one level", "Name one level with --keep, or write --format npz, which holds several", keep);
 }
 
 /** The engine's options for a question. */

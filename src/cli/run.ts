@@ -4,12 +4,12 @@ import { createEngine } from "../index.ts";
 import { choice, readArgs, usageError } from "./args.ts";
 import { isTerminal, openDestination } from "./destination.ts";
 import { EXIT } from "./failure.ts";
+import { answerOfJob, jobOf } from "./job.ts";
 import { progressBar } from "./progress.ts";
 import {
   type Answer,
-  type AnswerLevel,
   engineOptions,
-  keptNames,
+  levelsFor,
   QUESTION_OPTIONS,
   type Question,
   readQuestion,
@@ -30,6 +30,8 @@ const RUN_OPTIONS = {
   format: { type: "string" },
   out: { type: "string" },
   best: { type: "string" },
+  job: { type: "string" },
+  fresh: { type: "boolean" },
 } as const;
 
 /** Runs it; returns the exit code. */
@@ -43,8 +45,9 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
     throw usageError(`--best belongs to the table, the format is ${format}`, "Leave --best out, or say --format table", best);
   if (BINARY.includes(format) && isTerminal(out))
     throw usageError(`--format ${format} is not for a terminal`, `Name a file: --out nodes.${format}; or a pipe`, format);
+  const job = jobOf(question, parsed.values);
   const destination = await openDestination(out);
-  const answer = await answerTo(question, format, signal);
+  const answer = await (job === undefined ? answerTo(question, format, signal) : answerOfJob(question, job, format, signal));
   const { result, kept, elapsedMs } = answer;
   const pieces =
     format === "table"
@@ -63,13 +66,10 @@ async function answerTo(question: Question, format: (typeof FORMATS)[number], si
     const subject: Subject =
       question.kind === "spec" ? await openSpec(question) : await openTensor(question, { signal, onProgress: bar.show });
     const { levels } = subject;
-    const names = format === "npy" ? [npyLevel(question.keep, levels)] : keptNames(question.keep, levels);
-    // A table for people also shows the ends of the level below the outermost.
-    const keep = [...new Set([...names, ...levels.slice(format === "table" ? -2 : -1).map(({ name }) => name)])];
+    const { keep, shown } = levelsFor(format, question.keep, levels);
     bar.begin(question.file);
     const result = await subject.run(engine, { ...runOptions(question), keep, signal, onProgress: bar.show });
     const elapsedMs = performance.now() - started;
-    const shown = format === "table" ? keep : names;
     const kept = levels.flatMap((level, index) =>
       shown.includes(level.name) ? [{ ...level, index, view: result.level(level.name) }] : [],
     );
@@ -77,12 +77,4 @@ async function answerTo(question: Question, format: (typeof FORMATS)[number], si
   } finally {
     bar.end();
   }
-}
-
-/** The one level of an NPY file: the one that --keep names, or the outermost. */
-function npyLevel(keep: Question["keep"], levels: readonly AnswerLevel[]): string {
-  const names = keptNames(keep, levels);
-  const [only, other] = keep === "all" ? names : keep;
-  if (other === undefined) return only ?? names.at(-1)!;
-  throw usageError("an NPY file holds one level", "Name one level with --keep, or write --format npz, which holds several", keep);
 }

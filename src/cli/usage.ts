@@ -61,6 +61,8 @@ How it runs:
   --nan POLICY          propagate, skip or error; it replaces the spec's own
   --workers N           worker threads; by default one for each core, 0 for none
   --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
+  --job DIR             keep there what is finished: the same command goes on after a crash, with the same bytes
+  --fresh               start that job over
   --verbose             tell the steps and their times; with an error, its stack and cause
 
 Tensors (NPY, NPZ, Arrow, Zarr or raw, of the shape [...frames, …, B, A]; the last axis is reduced first):
@@ -77,6 +79,7 @@ Examples:
   fourfold run flights.json --best lowest
   fourfold run flights.json --keep state,airport --format ndjson | head
   fourfold run flights.json --keep all --out nodes.parquet
+  fourfold run year.json --job night --keep all --out nodes.csv
   fourfold run --weights a.npy,b.npy,c.npy,d.npy x.npy
   fourfold run --weights a.npy --reduce weightedSum,mean,max x.npy
   fourfold run --reduce sum,mean --shape 1000,64 --dtype f32 readings.bin

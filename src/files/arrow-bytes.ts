@@ -1,8 +1,9 @@
 /** An Arrow file as bytes: checked reads, and what is thrown for damage. It knows nothing of messages. */
 import { readSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { NotTable } from "../arrow/flatbuffer.ts";
 import { FourfoldError, throwIfAborted } from "../errors.ts";
+import { becameShorter, openFile, unreadable } from "./reading.ts";
 
 /** Bytes read between two turns of the event loop: about a millisecond from the page cache. */
 export const PIECE_BYTES: number = 1 << 22;
@@ -30,22 +31,8 @@ export class ArrowBytes implements ArrowPlace {
   }
 
   /** @throws FourfoldError ERR_FOURFOLD_SOURCE */
-  static async open(path: string): Promise<ArrowBytes> {
-    let handle: FileHandle;
-    try {
-      handle = await open(path, "r");
-    } catch (cause) {
-      throw unreadable(path, "cannot be opened", cause);
-    }
-    try {
-      const stat = await handle.stat();
-      if (!stat.isFile()) throw unreadable(path, "is not a file", undefined);
-      return new ArrowBytes(path, handle, stat.size);
-    } catch (error) {
-      await handle.close();
-      if (error instanceof FourfoldError) throw error;
-      throw unreadable(path, "cannot be read", error);
-    }
+  static open(path: string): Promise<ArrowBytes> {
+    return openFile(path, async (handle, { size }) => new ArrowBytes(path, handle, size));
   }
 
   get fd(): number {
@@ -59,9 +46,9 @@ export class ArrowBytes implements ArrowPlace {
       try {
         n = readSync(this.fd, into, got, into.length - got, at + got);
       } catch (cause) {
-        throw unreadable(this.path, `cannot be read at byte ${at + got}`, cause);
+        throw unreadable(this.path, cause);
       }
-      if (n === 0) throw this.damaged(at + got, "the file became shorter while it was read");
+      if (n === 0) throw becameShorter(this.path, at + got, at + into.length);
       got += n;
     }
   }
@@ -97,10 +84,6 @@ export class ArrowBytes implements ArrowPlace {
   close(): Promise<void> {
     return this.#handle.close();
   }
-}
-
-function unreadable(path: string, what: string, cause: unknown): FourfoldError {
-  return new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} ${what}`, { cause, given: path, at: { file: path }, fix: "Check the path" });
 }
 
 /** Lets others have turns of the event loop while bytes are handled: one for each {@link PIECE_BYTES}. */

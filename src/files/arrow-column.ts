@@ -9,7 +9,7 @@ import { FourfoldError, nearest, show } from "../errors.ts";
 import type { Dtype } from "../types.ts";
 import type { ArrowBytes } from "./arrow-bytes.ts";
 import type { BatchMessage } from "./arrow-messages.ts";
-import type { Int64Policy } from "./int64.ts";
+import type { Int64Policy } from "./items.ts";
 
 /** A level of lists, or of lists of one size. */
 export type Nesting = { readonly kind: "list"; readonly large: boolean } | { readonly kind: "fixedList"; readonly size: number };

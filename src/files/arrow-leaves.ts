@@ -6,7 +6,7 @@ import type { Buffers } from "./arrow-buffers.ts";
 import { type ArrowPlace, PIECE_BYTES, Turns } from "./arrow-bytes.ts";
 import { type ColumnBatch, type LeafType, type NestedColumn, plainDtype } from "./arrow-column.ts";
 import { nullsOf, type Runs } from "./arrow-lists.ts";
-import type { Int64Policy } from "./int64.ts";
+import type { Int64Policy } from "./items.ts";
 
 /** Leaves decoded at one go: at most a MiB of them, and about a millisecond. */
 const LEAVES_PER_ROUND = 1 << 17;

@@ -5,7 +5,7 @@ import type { ArrowPlace } from "./arrow-bytes.ts";
 import { type ColumnBatch, dtypeOfLeaf, type NestedColumn } from "./arrow-column.ts";
 import { ArrowLeaves, type PlaceOf } from "./arrow-leaves.ts";
 import { type Lists, Runs, readLists } from "./arrow-lists.ts";
-import type { Int64Policy } from "./int64.ts";
+import type { Int64Policy } from "./items.ts";
 
 /** A nested column, joined over its batches. */
 export interface Nested {

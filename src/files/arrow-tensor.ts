@@ -1,16 +1,15 @@
 /** A column of an Arrow file as a tensor at rest: dense where all its lists have one size, ragged otherwise. */
 import type { ArrowField } from "../arrow/schema.ts";
-import { badOption, checkNames, FourfoldError, show } from "../errors.ts";
-import { typedArrayName } from "../reduce/arrays.ts";
-import { dtypeOf } from "../reduce/tree.ts";
-import type { TensorSource, TypedData } from "../types.ts";
+import { badOption, checkNames, FourfoldError } from "../errors.ts";
+import type { TensorSource } from "../types.ts";
 import { ArrowBuffers } from "./arrow-buffers.ts";
 import { ArrowBytes } from "./arrow-bytes.ts";
 import { checkCodec } from "./arrow-codec.ts";
 import { type ColumnBatch, columnBatch, columnOf, type NestedColumn, type StoredBuffer } from "./arrow-column.ts";
 import { readMessages } from "./arrow-messages.ts";
 import { readNested } from "./arrow-nested.ts";
-import { type Int64Policy, int64PolicyOf } from "./int64.ts";
+import { type Int64Policy, int64Policy } from "./items.ts";
+import { checkOpen, checkTarget, memoryLimit } from "./reading.ts";
 
 /** How an Arrow file is opened. */
 export interface ArrowTensorOptions {
@@ -20,6 +19,7 @@ export interface ArrowTensorOptions {
   readonly int64?: Int64Policy;
   /** Bytes that offsets of lists, or the decompressed buffers of one batch, may take. Default 1 GiB. */
   readonly memoryBytesMax?: number;
+  /** Stops the opening, which reads the offsets of all lists. */
   readonly signal?: AbortSignal;
 }
 
@@ -45,10 +45,10 @@ const MEMORY_BYTES_MAX = 2 ** 30;
  */
 export async function openArrowTensor(path: string, options: ArrowTensorOptions = {}): Promise<TensorSource> {
   checkNames("openArrowTensor", options, ["column", "int64", "memoryBytesMax", "signal"]);
-  const { column: wanted, memoryBytesMax = MEMORY_BYTES_MAX, signal } = options;
-  const int64 = int64PolicyOf(options.int64);
+  const { column: wanted, signal } = options;
+  const memoryBytesMax = memoryLimit(options.memoryBytesMax, MEMORY_BYTES_MAX);
+  const int64 = int64Policy(options.int64);
   if (wanted !== undefined && typeof wanted !== "string") throw badOption("column", wanted, "the name of a column");
-  if (typeof memoryBytesMax !== "number" || !(memoryBytesMax > 0)) throw badOption("memoryBytesMax", memoryBytesMax, "bytes above 0");
   const file = await ArrowBytes.open(path);
   try {
     const { column, batches } = await readBatches(file, wanted, int64, signal);
@@ -117,6 +117,7 @@ async function tensorOf(
   const nested = await readNested(file, new ArrowBuffers(file), column, batches, int64, memoryBytesMax, signal);
   const { leaves, dtype, shape, offsets } = nested;
   const { length, segments } = leaves;
+  let closed = false;
   return {
     kind: "fourfold.tensor",
     name: file.path,
@@ -126,26 +127,13 @@ async function tensorOf(
     offsets,
     segments,
     read: async (target, first, { signal } = {}) => {
-      checkRange(file.path, target, first, dtype, length);
+      checkOpen(closed, file.path);
+      checkTarget({ name: file.path, dtype, length }, target, first);
       await leaves.read(target, first, signal);
     },
-    close: () => file.close(),
+    close: () => {
+      closed = true;
+      return file.close();
+    },
   };
-}
-
-function checkRange(path: string, target: TypedData, first: number, dtype: string, length: number): void {
-  if (dtypeOf(target) !== dtype)
-    throw new FourfoldError(
-      "ERR_FOURFOLD_ARGUMENT",
-      `${path}: the target is ${typedArrayName(target) ?? show(target)}, its leaves are ${dtype}`,
-      {
-        given: show(target),
-        expected: dtype,
-      },
-    );
-  if (Number.isSafeInteger(first) && first >= 0 && first + target.length <= length) return;
-  throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `${path}: leaves ${first} to ${first + target.length} of ${length}`, {
-    given: first,
-    expected: `0 to ${length - target.length}`,
-  });
 }

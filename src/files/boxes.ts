@@ -106,7 +106,7 @@ function copyAxis(source: Strided, from: number, target: Strided, to: number, ex
 }
 
 /** `n` items, `step` apart in the source and `stride` apart in the target. */
-export function copyRun(source: TypedData, from: number, step: number, target: TypedData, to: number, stride: number, n: number): void {
+function copyRun(source: TypedData, from: number, step: number, target: TypedData, to: number, stride: number, n: number): void {
   if (step === 1 && stride === 1 && n > 16) {
     target.set(source.subarray(from, from + n), to);
     return;

@@ -7,7 +7,7 @@ import { readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { throwIfAborted } from "../errors.ts";
 import type { TypedData } from "../types.ts";
-import { type Box, boxesOf, columnMajorStrides, copyRun, rowMajorStrides } from "./boxes.ts";
+import { type Box, boxesOf, columnMajorStrides, rowMajorStrides } from "./boxes.ts";
 import { ARRAY_OF, BYTES_OF, decodeItems, dtypeOf, type Items } from "./items.ts";
 import { becameShorter, unreadable } from "./reading.ts";
 
@@ -15,6 +15,11 @@ import { becameShorter, unreadable } from "./reading.ts";
 const WINDOW_BYTES = 1 << 20;
 /** Gaps up to this are read and thrown away: a call costs about as much as copying so many bytes. */
 const GAP_BYTES = 1 << 12;
+/** Runs that are gathered before they are moved, at least: the items of a cache line of float32, so that lines are written whole. */
+const RUNS = 16;
+/** A tile of the move: no more runs than a cache has ways, since runs may lie at multiples of its size. */
+const TILE_RUNS = 8;
+const TILE_ROWS = 64;
 /** Between two turns of the event loop: about a millisecond of reading, by size or by calls. */
 const TURN_BYTES = 1 << 22;
 const TURN_CALLS = 512;
@@ -88,33 +93,48 @@ export class FortranBands {
 
   /** Reads one box, in the order of the file, into its place in `band`. */
   async #gather({ from, to, at }: Box, band: TypedData, signal: AbortSignal | undefined, onBytes?: (bytes: number) => void): Promise<void> {
-    const { shape } = this.#layout;
+    const { shape, items } = this.#layout;
     const inFile = columnMajorStrides(shape);
     const inBand = rowMajorStrides(shape);
+    const column = shape[0]!;
     const run = to[0]! - from[0]!;
+    const runs = to[1]! - from[1]!;
     let place = 0;
-    let end = 1;
+    let last = 1;
     for (let axis = 0; axis < shape.length; axis++) {
       place += from[axis]! * inFile[axis]!;
-      end += (to[axis]! - 1) * inFile[axis]!;
+      last += (to[axis]! - 1) * inFile[axis]!;
     }
-    const gapBytes = (shape[0]! - run) * BYTES_OF[this.#layout.items.type];
     const window = this.#window;
-    window.expect(end, gapBytes <= GAP_BYTES);
+    window.empty(last);
+    // Runs near one another are read with what lies between; others one by one, and a part of each if they are long, so that many fit.
+    const room = window.items.length;
+    const wanted = Math.min(runs, RUNS);
+    const together = (column - run) * BYTES_OF[items.type] <= GAP_BYTES && column * wanted <= room;
+    const part = together ? run : Math.min(run, Math.floor(room / wanted));
+    const pitch = together ? column : part;
+    const most = Math.floor(room / pitch);
     const index = [...from];
+    let told = 0;
     for (let spot = at; ; ) {
-      for (let done = 0; done < run; ) {
-        if (window.needs(place + done)) {
+      for (let j = 0; j < runs; j += most) {
+        const k = Math.min(most, runs - j);
+        for (let i = 0; i < run; i += part) {
           throwIfAborted(signal);
-          window.load(place + done, run - done);
-          onBytes?.(window.bytesRead);
+          const n = Math.min(part, run - i);
+          const start = place + i + j * column;
+          if (together) window.hold(start, (k - 1) * column + n);
+          else window.gather(start, n, column, k, pitch);
+          const to0 = spot + i * inBand[0]! + j * inBand[1]!;
+          transpose(window.items, start - window.first, pitch, band, to0, inBand[0]!, inBand[1]!, n, k);
+          if (window.bytesRead > told) {
+            told = window.bytesRead;
+            onBytes?.(told);
+          }
           if (window.turnIsOver()) await new Promise((resolve) => setImmediate(resolve));
         }
-        const n = Math.min(run - done, window.end - (place + done));
-        copyRun(window.items, place + done - window.first, 1, band, spot + done * inBand[0]!, inBand[0]!, n);
-        done += n;
       }
-      let axis = 1;
+      let axis = 2;
       for (; axis < shape.length; axis++) {
         place += inFile[axis]!;
         spot += inBand[axis]!;
@@ -129,17 +149,38 @@ export class FortranBands {
   }
 }
 
-/** A stretch of the file, decoded. */
+/** Copies `k` runs of `n` items, `pitch` apart, to places `rowStride` and `runStride` apart: in tiles, so that a cache line is met once. */
+function transpose(
+  source: TypedData,
+  from: number,
+  pitch: number,
+  target: TypedData,
+  to: number,
+  rowStride: number,
+  runStride: number,
+  n: number,
+  k: number,
+): void {
+  for (let i0 = 0; i0 < n; i0 += TILE_ROWS) {
+    const i1 = Math.min(n, i0 + TILE_ROWS);
+    for (let j0 = 0; j0 < k; j0 += TILE_RUNS) {
+      const j1 = Math.min(k, j0 + TILE_RUNS);
+      for (let i = i0; i < i1; i++)
+        for (let j = j0; j < j1; j++) target[to + i * rowStride + j * runStride] = source[from + j * pitch + i]!;
+    }
+  }
+}
+
+/** A stretch of the file, or some runs of it, decoded. */
 class FileWindow {
   readonly items: TypedData;
-  /** The items of the file that are in it, as numbers in the order of the file. */
+  /** The item of the file that is first in it, as a number in the order of the file. */
   first = 0;
-  end = 0;
   bytesRead = 0;
   readonly #layout: FortranLayout;
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  #end = 0;
   #last = 0;
-  #ahead = false;
   #turnBytes = 0;
   #turnCalls = 0;
 
@@ -152,25 +193,35 @@ class FileWindow {
     this.items = new ARRAY_OF[dtypeOf(items.type)](room);
   }
 
-  /** Empties it: `last` is the item after the last that will be asked for; `ahead` says that what follows a run is worth reading with it. */
-  expect(last: number, ahead: boolean): void {
+  /** Empties it; `last` is the item after the last that will be asked for. */
+  empty(last: number): void {
     this.#last = last;
-    this.#ahead = ahead;
     this.first = 0;
-    this.end = 0;
+    this.#end = 0;
     this.bytesRead = 0;
   }
 
-  needs(place: number): boolean {
-    return place < this.first || place >= this.end;
+  /** Holds items `start` to `start + n`, and reads on as far as there is room. */
+  hold(start: number, n: number): void {
+    if (start >= this.first && start + n <= this.#end) return;
+    const count = Math.min(this.items.length, this.#last - start);
+    this.#read(start, count, 0);
+    this.first = start;
+    this.#end = start + count;
   }
 
-  load(place: number, run: number): void {
-    const { handle, path, name, at, items } = this.#layout;
+  /** Holds `k` runs of `n` items, which are `step` apart in the file, `pitch` apart from its beginning on. */
+  gather(start: number, n: number, step: number, k: number, pitch: number): void {
+    for (let j = 0; j < k; j++) this.#read(start + j * step, n, j * pitch);
+    this.first = start;
+    this.#end = 0;
+  }
+
+  #read(place: number, n: number, at: number): void {
+    const { handle, path, name, at: dataStart, items } = this.#layout;
     const size = BYTES_OF[items.type];
-    const n = Math.min(this.items.length, this.#ahead ? this.#last - place : run);
-    const bytes = this.#bytes.subarray(0, n * size);
-    const byte = at + place * size;
+    const bytes = this.#bytes.subarray(at * size, (at + n) * size);
+    const byte = dataStart + place * size;
     for (let got = 0; got < bytes.length; ) {
       let more: number;
       try {
@@ -184,9 +235,7 @@ class FileWindow {
     }
     this.bytesRead += bytes.length;
     this.#turnBytes += bytes.length;
-    decodeItems(bytes, items, this.items, 0, { file: name, byte, item: place });
-    this.first = place;
-    this.end = place + n;
+    decodeItems(bytes, items, this.items, at, { file: name, byte, item: place });
   }
 
   turnIsOver(): boolean {

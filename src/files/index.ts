@@ -3,6 +3,8 @@ export type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 export type { FileSegment, TensorSource } from "../types.ts";
 export { type ArrowTensorOptions, openArrowTensor } from "./arrow-tensor.ts";
 export type { FileDtype, Int64Policy } from "./items.ts";
+export { runJob } from "./job.ts";
+export type { JobOptions, JobProgress, JobResult } from "./job-options.ts";
 export { type LoadOptions, loadSpec, loadStreamSpec, type Spec, type StreamSpec } from "./load.ts";
 export { type TableTensor, type TableTensorOptions, tensor } from "./memory-tensor.ts";
 export { type NpyArray, type NpyFile, type NpyOpenOptions, type NpyOptions, openNpy, readNpy } from "./npy.ts";

@@ -58,7 +58,8 @@ export interface Spec extends Job {
 
 const SPILLS = ["auto", "always", "never"];
 
-function checkedOptions(options: LoadOptions): void {
+/** Refuses options of the wrong type. @throws FourfoldError ERR_FOURFOLD_ARGUMENT */
+export function checkedOptions(options: LoadOptions): void {
   for (const key of ["memoryBytesMax", "threads", "spillBytesMax"] as const) {
     const given = options[key];
     if (given !== undefined && !(Number.isSafeInteger(given) && given > 0)) throw badOption(key, given, "a whole number above 0");
@@ -170,11 +171,13 @@ export async function loadStreamSpec(path: string, options: LoadOptions = {}): P
   };
 }
 
-function placesOf(spec: string, options: LoadOptions): Allowed {
+/** Where the spec in a file may read. */
+export function placesOf(spec: string, options: LoadOptions): Allowed {
   return allowedPlaces(dirname(spec), options.allowPaths ?? []);
 }
 
-function limitsOf(options: LoadOptions): DatabaseLimits {
+/** What DuckDB may use. */
+export function limitsOf(options: LoadOptions): DatabaseLimits {
   return { ...pick(options, "memoryBytesMax"), ...pick(options, "threads") };
 }
 
@@ -182,7 +185,8 @@ function pick<K extends keyof LoadOptions>(options: LoadOptions, key: K): Pick<L
   return options[key] === undefined ? {} : { [key]: options[key] };
 }
 
-async function readText(absolute: string, path: string): Promise<string> {
+/** The text of a spec. @throws FourfoldError ERR_FOURFOLD_SOURCE, ERR_FOURFOLD_SPEC */
+export async function readText(absolute: string, path: string): Promise<string> {
   try {
     const { size } = await stat(absolute);
     if (size > SPEC_BYTES_MAX)

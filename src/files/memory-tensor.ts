@@ -7,7 +7,7 @@ import type { Buffers } from "./arrow-buffers.ts";
 import type { ArrowPlace } from "./arrow-bytes.ts";
 import { type ColumnBatch, type LeafType, type NestedColumn, type Nesting, plainDtype, type StoredBuffer } from "./arrow-column.ts";
 import { readNested } from "./arrow-nested.ts";
-import { type Int64Policy, int64PolicyOf } from "./int64.ts";
+import { type Int64Policy, int64Policy } from "./items.ts";
 import { arrowChunks, arrowTable, isArrowTable, type LibraryChunk, type LibraryType } from "./memory-arrow.ts";
 import { cellColumn, wrongType } from "./memory-table.ts";
 
@@ -41,7 +41,7 @@ export interface TableTensor {
  */
 export async function tensor(table: object, options: TableTensorOptions): Promise<TableTensor> {
   checkNames("tensor", options, ["column", "int64"]);
-  const int64 = int64PolicyOf(options.int64);
+  const int64 = int64Policy(options.int64);
   if (!isArrowTable(table))
     throw new FourfoldError("ERR_FOURFOLD_ARGUMENT", `tensor: the table is ${show(table)}`, {
       given: table,

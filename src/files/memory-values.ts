@@ -6,7 +6,7 @@ import type { Key, KeyColumn } from "../reduce/key.ts";
 import { dtypeOf, ofDtype } from "../reduce/tree.ts";
 import type { Dtype, TypedData } from "../types.ts";
 import { turn } from "./arrow-bytes.ts";
-import type { Int64Policy } from "./int64.ts";
+import type { Int64Policy } from "./items.ts";
 import { dateText, timestampText } from "./key-text.ts";
 import { type CellColumn, type CellPiece, wrongType } from "./memory-table.ts";
 

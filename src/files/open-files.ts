@@ -43,7 +43,7 @@ export async function openFiles(db: Database, source: SpecFiles, allowed: Allowe
   if (hive === undefined) {
     const columns = await db.columns(`from ${call(plain)}`, watch);
     const { retyped, columns: read } = await withoutRounding(db, source, columns, call(plain), watch);
-    return { table: call(plain, ...retyped), columns: read, subject };
+    return { table: partOf(source, call, [plain, ...retyped], []), columns: read, subject };
   }
   const own = await db.columns(`from ${call(plain)}`, watch);
   const keys = [...hive.keys, ...hive.outside];
@@ -57,11 +57,29 @@ export async function openFiles(db: Database, source: SpecFiles, allowed: Allowe
   const types = `{${keys.map((key) => `${quoted(key)}: ${hive.integers.includes(key) ? "BIGINT" : "VARCHAR"}`).join(", ")}}`;
   const parts = ["hive_partitioning = true", "hive_types_autocast = false", `hive_types = ${types}`];
   const { retyped, columns: read } = await withoutRounding(db, source, own, call(plain), watch);
-  const partitioned = call(...parts, ...retyped);
-  const table =
-    hive.outside.length === 0 ? partitioned : `(select * exclude (${hive.outside.map(identifier).join(", ")}) from ${partitioned})`;
+  const table = partOf(source, call, [...parts, ...retyped], hive.outside);
   const columns = await db.columns(`from ${table}`, watch);
   return { table, columns: [...read, ...columns.slice(own.length)], subject };
+}
+
+/**
+ * The call of a reader without some columns, and only for the part of its files that a source may name: DuckDB sniffs all of them, so the part has
+ * the columns and types that all have. Of the others it opens none if the column of paths is called "filename"; by any other name it opens them all
+ * and finds that nothing in them passes.
+ */
+function partOf(
+  { part }: SpecFiles,
+  call: (...options: readonly string[]) => string,
+  options: readonly string[],
+  without: readonly string[],
+): string {
+  const from = part === undefined ? call(...options) : call(...options, `filename = ${quoted(part.column)}`);
+  const excluded = part === undefined ? without : [...without, part.column];
+  if (excluded.length === 0) return from;
+  const [first, end] = part?.rows ?? [];
+  const within = first === undefined ? "" : ` and file_row_number >= ${first} and file_row_number < ${end}`;
+  const where = part === undefined ? "" : ` where ${identifier(part.column)} = ${quoted(part.path)}${within}`;
+  return `(select * exclude (${excluded.map(identifier).join(", ")}) from ${from}${where})`;
 }
 
 /** The options of a reader that the spec sets. */

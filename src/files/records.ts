@@ -2,7 +2,7 @@
 import { badOption, checkNames, FourfoldError, show } from "../errors.ts";
 import type { KeyColumn } from "../reduce/key.ts";
 import type { TypedData } from "../types.ts";
-import { type Int64Policy, int64PolicyOf } from "./int64.ts";
+import { type Int64Policy, int64Policy } from "./items.ts";
 import { arrowTable, isArrowTable } from "./memory-arrow.ts";
 import { duckdbTable, isDuckDBResult } from "./memory-duckdb.ts";
 import { isPolarsFrame, plainTable, polarsTable } from "./memory-plain.ts";
@@ -51,7 +51,7 @@ export interface Records {
 export async function records(table: object, options: RecordsOptions): Promise<Records> {
   checkNames("records", options, ["value", "keys", "weight", "int64"]);
   const { value, keys: names, weight } = options;
-  const int64 = int64PolicyOf(options.int64);
+  const int64 = int64Policy(options.int64);
   if (!Array.isArray(names)) throw badOption("keys", names, "a list of column names, outermost first");
   const memory = await openTable(table);
   const values = await numbersOf(cellColumn(memory, value, "value"), "value", int64);

@@ -60,6 +60,17 @@ export interface SpecFiles {
   readonly csv?: CsvOptions;
   /** Whether key=value folders of its paths are columns; undefined: if all paths have the same. */
   readonly hivePartitions?: boolean;
+  /** @internal No spec can say so. */
+  readonly part?: FilePart;
+}
+
+/** One file that a source names, by its absolute path, or rows of it: what a piece of a job reads. */
+export interface FilePart {
+  readonly path: string;
+  /** The column that names each record's file while the part is read: "filename", unless the table has one of its own. */
+  readonly column: string;
+  /** From the first row to the one behind the last, of a Parquet file. */
+  readonly rows?: readonly [from: number, to: number];
 }
 
 /** Where a table comes from: one SELECT, or files and globs; paths are relative to the spec. */

@@ -52,7 +52,7 @@ export function readGrouped({ values, levels }: GroupedTable): {
   };
 }
 
-/** The reduction of a level. */
+/** The reduction of a level, with its weights. */
 export function reductionOf({ reduce, ddof, weights }: Pick<GroupedLevel, "reduce" | "ddof" | "weights">): Reduction {
   const given: WeightsInput = weights instanceof Float64Array ? { perNode: weights } : (weights ?? []);
   switch (reduce) {

@@ -14,7 +14,8 @@ import { refuseNaN } from "./nan.ts";
 import { checkKey, Paths, readColumns, writeColumns } from "./paths.ts";
 import { type Reduction, weightedMean, weightedSum } from "./reductions.ts";
 import { type Fitted, fit } from "./resolve.ts";
-import type { Levels, LevelValues } from "./result.ts";
+import type { LevelValues } from "./result.ts";
+import type { RunLevels } from "./result-levels.ts";
 import { finish } from "./slices.ts";
 import { type NodeStates, nodeStates } from "./states.ts";
 import { UserStates } from "./user-states.ts";
@@ -30,7 +31,7 @@ export interface GroupedBatch {
 }
 
 /** What closing gives: the values of the kept levels, and how many records are in them, skipped ones included. */
-export type ClosedNodes = Omit<Levels, "leaves"> & {
+export type ClosedNodes = Omit<RunLevels, "leaves"> & {
   readonly records: number;
   readonly outermost: LevelValues;
   readonly outputs: number | undefined;

@@ -350,5 +350,5 @@ function bytesInWords(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  return `${unit === 0 ? value : value >= 999.5 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
 }

@@ -283,6 +283,7 @@ describe("what cannot be is refused with the reason", () => {
       expect((await failure(work)).code).toBe("ERR_FOURFOLD_ARGUMENT");
     expect((await failure(source.read(new Float64Array(1), 0, { signal: AbortSignal.abort() }))).code).toBe("ERR_FOURFOLD_ABORTED");
     await source.close();
+    expect((await failure(source.read(new Float64Array(1), 0))).message).toContain("is closed");
   });
 
   test("lists that need more than memoryBytesMax", async () => {

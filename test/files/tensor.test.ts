@@ -177,6 +177,8 @@ describe("Fortran order", () => {
     for (const shape of [
       [3000, 40],
       [40, 3000],
+      [70_000, 3],
+      [2, 3, 30_000],
     ]) {
       const values = valuesOf(typeOf("f64"), sizeOf(shape), r);
       const path = folder.file("g.npy", npyFile("<f8", shape, bytesOf(typeOf("f64"), fortran(values, shape)), true));

@@ -4,9 +4,9 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { flushFolder } from "../../durable/flush.ts";
 import { FourfoldError, show, systemReason } from "../../errors.ts";
 import { crc32 } from "../../reduce/crc.ts";
-import { flushFolder } from "../durable.ts";
 import type { SinkPosition } from "../types.ts";
 
 /** Bytes before a position that must still be there. The whole file would have to be read at each start. */

@@ -7,7 +7,7 @@ import { open, readdir, readFile, readlink, rm, stat, utimes } from "node:fs/pro
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { FourfoldError } from "../errors.ts";
+import { type ErrorCode, FourfoldError } from "../errors.ts";
 
 /** How often an owner shows processes that cannot see it (other containers, other machines) that it lives. */
 const BEAT_MS = 1_000;
@@ -30,6 +30,15 @@ interface Owner {
   readonly space: string;
 }
 
+/** What a folder is taken for, in the words of errors: the checkpoints of a stream, say. */
+export interface LockPurpose {
+  readonly code: ErrorCode;
+  /** What lies in the folder, and the verb for it: `["checkpoints", "are"]`. */
+  readonly holds: readonly [noun: string, verb: "is" | "are"];
+  /** Whose it is, such as "stream". */
+  readonly owner: string;
+}
+
 /** How a lock is taken. */
 export interface LockOptions {
   /** How long the lock of a process that cannot be asked for may stand still until it counts as dead. 15 s by default. */
@@ -39,10 +48,12 @@ export interface LockOptions {
 /** A taken folder. */
 export class FolderLock {
   readonly #file: string;
+  readonly #purpose: LockPurpose;
   readonly #beat: NodeJS.Timeout;
 
-  private constructor(file: string) {
+  private constructor(file: string, purpose: LockPurpose) {
     this.#file = file;
+    this.#purpose = purpose;
     this.#beat = setInterval(() => {
       const now = new Date();
       utimes(file, now, now).catch(() => {}); // a lost lock is found by check()
@@ -50,8 +61,8 @@ export class FolderLock {
     this.#beat.unref();
   }
 
-  /** Takes a folder. @throws FourfoldError ERR_FOURFOLD_CHECKPOINT if another process has it */
-  static async take(dir: string, { leaseMs = LEASE_MS }: LockOptions = {}): Promise<FolderLock> {
+  /** Takes a folder. @throws FourfoldError of the purpose's code if another process has it */
+  static async take(dir: string, purpose: LockPurpose, { leaseMs = LEASE_MS }: LockOptions = {}): Promise<FolderLock> {
     const self = await ownerOfThis();
     const file = join(dir, `lock.${self.pid}.${self.started}.${self.boot}.${self.space}.${randomBytes(8).toString("hex")}`);
     for (let tried = 1; ; tried++) {
@@ -60,21 +71,22 @@ export class FolderLock {
         await rm(file, { force: true });
         throw error;
       });
-      if (other === undefined) return new FolderLock(file);
+      if (other === undefined) return new FolderLock(file, purpose);
       await rm(file, { force: true });
-      if (tried === TRIES) throw inUse(dir, other);
+      if (tried === TRIES) throw inUse(dir, other, purpose);
       await delay(Math.random() * PAUSE_MS_MAX);
     }
   }
 
-  /** @throws FourfoldError ERR_FOURFOLD_CHECKPOINT if the lock was taken away: another process may have the folder by now */
+  /** @throws FourfoldError of the purpose's code if the lock was taken away: another process may have the folder by now */
   async check(): Promise<void> {
     const found = await stat(this.#file).catch(() => undefined);
-    if (found === undefined)
-      throw new FourfoldError("ERR_FOURFOLD_CHECKPOINT", `the lock ${this.#file} of this stream is gone`, {
-        fix: "Another process may use the folder by now: give each stream a folder of its own, and leave its files alone",
-        at: { file: this.#file },
-      });
+    if (found !== undefined) return;
+    const { code, owner } = this.#purpose;
+    throw new FourfoldError(code, `the lock ${this.#file} of this ${owner} is gone`, {
+      fix: `Another process may use the folder by now: give each ${owner} a folder of its own, and leave its files alone`,
+      at: { file: this.#file },
+    });
   }
 
   async release(): Promise<void> {
@@ -83,12 +95,12 @@ export class FolderLock {
   }
 }
 
-function inUse(dir: string, name: string): FourfoldError {
+function inUse(dir: string, name: string, { code, holds: [noun, verb], owner }: LockPurpose): FourfoldError {
   const file = join(dir, name);
   const { pid } = parse(name)!;
-  return new FourfoldError("ERR_FOURFOLD_CHECKPOINT", `the checkpoints in ${JSON.stringify(dir)} are in use by process ${pid}`, {
+  return new FourfoldError(code, `the ${noun} in ${JSON.stringify(dir)} ${verb} in use by process ${pid}`, {
     given: dir,
-    fix: `Give each stream a folder of its own, or end that process first; if no such stream runs anywhere, remove ${file}`,
+    fix: `Give each ${owner} a folder of its own, or end that process first; if no such ${owner} runs anywhere, remove ${file}`,
     at: { file },
   });
 }
