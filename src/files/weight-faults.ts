@@ -41,6 +41,8 @@ export function nanWeight({ levels }: SpecBody, i: number, node: number, key: re
 
 /** What can be wrong with a table of weights. */
 export interface WeightTableFaults {
+  /** An error of the table about the child at `key`, with the place in the spec. */
+  fail(what: string, key: readonly Key[], fix: string): FourfoldError;
   twoRows(key: readonly Key[]): FourfoldError;
   /** An integer that float64 does not hold. */
   inexact(key: readonly Key[]): FourfoldError;
@@ -65,6 +67,7 @@ export function weightTableFaults({ levels, document }: SpecBody, i: number, val
       `/levels/${i}/weights`,
     ) as FourfoldError;
   return {
+    fail,
     twoRows: (key) => fail("has two rows for", key, "Keep one row for each key"),
     inexact: (key) =>
       new FourfoldError(

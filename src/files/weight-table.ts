@@ -18,6 +18,7 @@ export interface WeightTable {
   /** Keys whose weight is null, and for which no other stands. */
   readonly nulls: ReadonlySet<string>;
   readonly faults: WeightTableFaults;
+  readonly fail: WeightTableFaults["fail"];
 }
 
 /** A table of weights that is open. */
@@ -89,5 +90,5 @@ export async function readWeightTable(
   } catch (error) {
     throw placed(error, spec.document, opened.pointer);
   }
-  return { byText, nulls, faults };
+  return { byText, nulls, faults, fail: faults.fail };
 }

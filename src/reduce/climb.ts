@@ -369,7 +369,7 @@ export class Climb {
   #prefix(depth: number): (word: number, w: number) => number {
     const strides = this.#keys.spans.map((span, w) => {
       const inside = this.#keys.columns.filter((column, c) => column.word === w && c < depth);
-      return inside.at(-1)?.stride ?? span;
+      return inside.at(-1)?.stride ?? Math.max(1, span); // without records there are no paths, and the span is 0
     });
     return (word, w) => word - (word % strides[w]!);
   }

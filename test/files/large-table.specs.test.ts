@@ -103,7 +103,7 @@ function makeSpec(seed: number): Record<string, unknown> {
       sensor(),
       some(0.05) ? null : numberOf(draw, type, faults),
       some(weightNulls) ? null : numberOf(draw, weightType, faults),
-      fault() ? numberOf(draw, weightType, faults) : constant.get(k)!,
+      fault() ? numberOf(draw, weightType, faults) : (constant.get(k) as Cell),
       some(0.9),
     ];
   });
@@ -148,8 +148,9 @@ function makeSpec(seed: number): Record<string, unknown> {
     if (kind === 3 && depth > 0)
       return { expression: draw.pick(["case when k is null then 3 else 4.5 end", "length(k::VARCHAR) + 0.25", "o"]), ...missing() };
     const own = draw.int(4) === 0 ? draw.pick(["DOUBLE", "BIGINT", "VARCHAR"]) : keyType;
-    const seen = new Map(rows.map((row) => [JSON.stringify(row[0]), row[0]!]));
-    const lines = [...seen.values()]
+    const seen = new Map(rows.map((row) => [JSON.stringify(row[0]), row[0] as Cell]));
+    const lines: Cell[] = [...seen.values()]
+      .map((cell): Cell => cell)
       .filter(() => !some(0.05))
       .concat(draw.int(3) === 0 ? [1] : [], fault() ? [2, 2] : [], [null])
       .map((cell) =>
