@@ -4,7 +4,6 @@
  * close and climb (reduce/climb.ts). Memory does not grow with the records, and not with nodes that are not kept. table.ts is the way of
  * tables that fit, and both give the same bits.
  */
-import { freemem } from "node:os";
 import { FourfoldError, throwIfAborted } from "../errors.ts";
 import { Climb, type ClimbedLevel, type ClimbLevel, type ClimbWeights, WeightError } from "../reduce/climb.ts";
 import type { LevelKeys } from "../reduce/group.ts";
@@ -17,17 +16,16 @@ import type { Accuracy, NanPolicy, Progress } from "../types.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import { type CodedColumn, joinSql, keyOfCode, lookUp, readDictionary, wordsSql } from "./key-codes.ts";
+import { memoryFor } from "./large-estimate.ts";
 import { faultOf, rowsSql, type Surveyed, survey, unsteady } from "./large-survey.ts";
 import { type LargeWeights, largeWeights } from "./large-weights.ts";
 import { Blocks, Parts, type RecordShape } from "./parts.ts";
-import { asDouble, openSource, placed, tableOf } from "./source.ts";
+import { asDouble, openSource, placed } from "./source.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
 import { Spill, type SpillOptions } from "./spill.ts";
 import { type RecordColumns, recordColumns } from "./table-columns.ts";
 import { listLength, nanWeight } from "./weight-faults.ts";
 
-/** Of the memory that is free, what a table may take that was given no limit. */
-const FREE_SHARE = 1 / 2;
 /** Of the limit: what DuckDB may take, what blocks of records may, what the nodes of one part and its weights may. The rest is everyone's overhead. */
 const SHARES = { database: 1 / 2, blocks: 1 / 8, nodes: 1 / 8 } as const;
 /** A part of so many nodes has its table in the processor's cache. */
@@ -38,11 +36,6 @@ const PARTS_MAX = 1024;
 const NODES_MIN = 4096;
 /** A node's words, state and places in the table, times two while a table grows. */
 const NODE_BYTES = 300;
-/** In memory a value or weight is there twice, and a key, if all are different, as DuckDB holds it and as a text of ours. */
-const RECORD_BYTES = 16;
-const KEY_BYTES = 16;
-/** Of the limit: what a table that is read into memory may take by this reckoning. */
-const IN_MEMORY_SHARE = 1 / 2;
 /** Records that are reduced before the event loop turns. */
 const TURN_RECORDS = 1 << 16;
 
@@ -61,11 +54,6 @@ export interface LargeLimits extends DatabaseLimits, SpillOptions {
   /** For tests: few nodes for each part, and few parts. */
   readonly nodesMax?: number;
   readonly partsMax?: number;
-}
-
-/** The bytes of memory for all of it. */
-function memoryFor({ memoryBytesMax }: DatabaseLimits): number {
-  return memoryBytesMax ?? freemem() * FREE_SHARE;
 }
 
 /** Rolls up the source of a spec. @throws FourfoldError as readTable does, and ERR_FOURFOLD_MEMORY beyond `spillBytesMax` */
@@ -88,36 +76,6 @@ export async function rollUp(spec: SpecContent, allowed: Allowed, limits: LargeL
   } finally {
     await spill.close();
   }
-}
-
-/**
- * True if a source has, as DuckDB estimates, more records than memory holds twice: grouped by DuckDB, and copied for the kernels.
- * @throws FourfoldError as reading the source does
- */
-export async function outgrows(
-  spec: SpecContent,
-  allowed: Allowed,
-  limits: DatabaseLimits,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const db = await openDatabase(allowed, limits);
-  try {
-    const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal);
-    const weights = spec.levels.filter((level) => typeof level.weights === "object" && "column" in level.weights).length;
-    const bytes = RECORD_BYTES * (1 + weights) + KEY_BYTES * spec.levels[0]!.by.length;
-    return (await estimate(db, tableOf(source), { signal, subject: source.subject })) * bytes > memoryFor(limits) * IN_MEMORY_SHARE;
-  } finally {
-    db.close();
-  }
-}
-
-/** The records that DuckDB expects of some rows; 0 where it does not say. */
-async function estimate(db: Database, from: string, watch: Watch): Promise<number> {
-  for await (const chunk of db.chunks(`explain (format json) select * from ${from}`, watch)) {
-    const found = /"Estimated Cardinality": "(\d+)"/.exec(String(chunk.cells(1)[0]));
-    if (found) return Number(found[1]);
-  }
-  return 0;
 }
 
 /** Weights from tables of their own, by level, and the first level whose table cannot be read. */

@@ -7,7 +7,8 @@ import type { Key } from "../reduce/key.ts";
 import type { RolledUp } from "../reduce/rolled.ts";
 import { type DatabaseLimits, openDatabase } from "./duckdb.ts";
 import { type Allowed, allowedPlaces } from "./folders.ts";
-import { outgrows, type RollUpOptions, rollUp } from "./large-table.ts";
+import { outgrows } from "./large-estimate.ts";
+import { type RollUpOptions, rollUp } from "./large-table.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
 import {

@@ -212,7 +212,7 @@ function makeSpec(seed: number): Record<string, unknown> {
       ...(hierarchy === "parents" || hierarchy === "both" ? { parents } : {}),
     },
     value: "v",
-    int64: draw.pick(["exact", "number", "number", "reject"]),
+    int64: draw.pick(["exact", "exact", "exact", "number", "number", "reject"]),
     nan: draw.pick(["propagate", "skip", "error"]),
     nullKeys: draw.pick(["error", "skip", "group", "group"]),
     levels,
