@@ -29,7 +29,15 @@ describe("fourfold run --spill", () => {
   });
 
   test("the table and --verbose say how many parts there were, and what was on disk", async () => {
-    const { code, stdout, stderr } = await run("spec.json", "--spill=always", "--spill-dir", spillDir, "--memory", "512000000", "--verbose");
+    const { code, stdout, stderr } = await run(
+      "spec.json",
+      "--spill=always",
+      "--spill-dir",
+      spillDir,
+      "--memory",
+      "512000000",
+      "--verbose",
+    );
     expect(code).toBe(0);
     expect(stdout).toMatch(/^backend {3}parts, accuracy reproducible/m);
     expect(stdout).toMatch(/^on disk {3}0 B of 1 part$/m);
