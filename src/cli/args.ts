@@ -74,6 +74,15 @@ export function wholeNumber(option: string, given: string | undefined): number |
   return Number(given);
 }
 
+/** A number of bytes given as an option. */
+export function byteCount(option: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const bytes = /^\d{1,16}$/.test(given) ? Number(given) : 0;
+  if (bytes < 1 || !Number.isSafeInteger(bytes))
+    throw usageError(`option --${option}: given ${show(given)}, expected a number of bytes`, `Write --${option} 2000000000`, given);
+  return bytes;
+}
+
 /** The entries of options that take lists: `a,b` or the option again. */
 export function listed(option: string, given: readonly string[] | undefined): string[] | undefined {
   if (given === undefined) return undefined;

@@ -99,7 +99,8 @@ const count = (n: number): string => (n > 0 && n < 1 ? n.toPrecision(2) : Math.r
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-function bytes(n: number): string {
+/** A number of bytes: `12.3 MiB`. */
+export function bytes(n: number): string {
   let value = n;
   let unit = 0;
   while (value >= 1024 && unit < BYTE_UNITS.length - 1) {

@@ -1,11 +1,11 @@
 /** What `run` and `explain` are asked: the options that both have, checked as far as the command line alone can tell. */
 
 import { FourfoldError, nearest, show } from "../errors.ts";
-import type { TensorOptions } from "../files/index.ts";
+import type { LoadOptions, TensorOptions } from "../files/index.ts";
 import type { BackendName, Engine, Result, RunOptions } from "../index.ts";
 import type { LevelView } from "../reduce/result.ts";
 import type { Accuracy, NanPolicy } from "../types.ts";
-import { choice, listed, type Parsed, usageError, wholeNumber } from "./args.ts";
+import { byteCount, choice, listed, type Parsed, usageError, wholeNumber } from "./args.ts";
 import { type ReadingQuestion, readReading } from "./reading-options.ts";
 
 /** The options of both. */
@@ -16,6 +16,10 @@ export const QUESTION_OPTIONS = {
   nan: { type: "string" },
   workers: { type: "string" },
   "allow-path": { type: "string", multiple: true },
+  memory: { type: "string" },
+  spill: { type: "string" },
+  "spill-dir": { type: "string" },
+  "spill-bytes-max": { type: "string" },
   weights: { type: "string", multiple: true },
   reduce: { type: "string", multiple: true },
   untrusted: { type: "boolean" },
@@ -36,6 +40,9 @@ const TENSOR_ENDING = /\.(npy|npz|zarr|arrow|arrows|feather|ipc)[/\\]?$/i;
 /** The options of tensors alone. */
 const TENSOR_OPTIONS = ["weights", "reduce", "array", "column", "shape", "dtype"] as const;
 
+/** The options of tables alone. */
+const TABLE_OPTIONS = ["memory", "spill", "spill-dir", "spill-bytes-max"] as const;
+
 /** A checked question. */
 export interface Question {
   /** A spec, or a tensor at rest. */
@@ -49,6 +56,8 @@ export interface Question {
   readonly nan: NanPolicy | undefined;
   readonly workers: number | undefined;
   readonly allowPaths: readonly string[];
+  /** What a table may use that is larger than memory. */
+  readonly limits: Pick<LoadOptions, "memoryBytesMax" | "spill" | "spillDir" | "spillBytesMax">;
   readonly weights: readonly string[];
   readonly reduce: readonly string[];
   /** How a spec's files are read. */
@@ -65,7 +74,7 @@ export interface AnswerLevel {
 /** What is printed of a result. */
 export type Printed = Pick<Result, "values" | "shape" | "records" | "contract" | "errorBound" | "steps" | "levels" | "level"> & {
   readonly rejected?: Result["rejected"];
-  readonly plan: Pick<Result["plan"], "backend" | "accuracy" | "nan" | "form"> & {
+  readonly plan: Pick<Result["plan"], "backend" | "accuracy" | "nan" | "form" | "parts"> & {
     readonly levels: readonly Pick<Result["plan"]["levels"][number], "name" | "nodes">[];
     toString(): string;
   };
@@ -112,6 +121,13 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
   const [forTables] = Object.keys(reading);
   if (isTensor && forTables !== undefined)
     throw usageError("options on how tables are read belong to a spec, given a tensor", "Leave them out", forTables);
+  const foreignTable = TABLE_OPTIONS.find((name) => values[name] !== undefined);
+  if (isTensor && foreignTable !== undefined)
+    throw usageError(
+      `--${foreignTable} belongs to a spec, given ${show(file)}`,
+      "A tensor in a file is read piece by piece, and may be larger than memory anyway",
+      file,
+    );
   const keep = listed("keep", values.keep) ?? [];
   return {
     file,
@@ -123,10 +139,24 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
     nan: choice("nan", values.nan, ["propagate", "skip", "error"]),
     workers: wholeNumber("workers", values.workers),
     allowPaths: values["allow-path"] ?? [],
+    limits: tableLimits(values),
     weights,
     reduce,
     reading,
     verbose: values.verbose === true,
+  };
+}
+
+function tableLimits(values: Parsed<typeof QUESTION_OPTIONS>["values"]): Question["limits"] {
+  const memoryBytesMax = byteCount("memory", values.memory);
+  const spill = choice("spill", values.spill, ["auto", "always", "never"]);
+  const spillDir = values["spill-dir"];
+  const spillBytesMax = byteCount("spill-bytes-max", values["spill-bytes-max"]);
+  return {
+    ...(memoryBytesMax !== undefined && { memoryBytesMax }),
+    ...(spill !== undefined && { spill }),
+    ...(spillDir !== undefined && { spillDir }),
+    ...(spillBytesMax !== undefined && { spillBytesMax }),
   };
 }
 

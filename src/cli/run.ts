@@ -47,6 +47,8 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   if (BINARY.includes(format) && isTerminal(out))
     throw usageError(`--format ${format} is not for a terminal`, `Name a file: --out nodes.${format}; or a pipe`, format);
   const job = jobOf(question, parsed.values);
+  if (job !== undefined && Object.keys(question.limits).length > 0)
+    throw usageError("--memory and --spill belong to a run without a job, which reads piece by piece anyway", "Leave them out, or --job");
   const destination = await openDestination(out);
   const answer = await (job === undefined ? answerTo(question, format, signal) : answerOfJob(question, job, format, signal));
   const { result, kept, elapsedMs } = answer;

@@ -4,7 +4,7 @@ import type { Question, Subject } from "./question.ts";
 
 /** Reads and checks the spec; the data stay where they are. */
 export async function openSpec(question: Question): Promise<Subject & { readonly spec: Spec }> {
-  const spec = await loadSpec(question.file, { allowPaths: question.allowPaths, ...question.reading });
+  const spec = await loadSpec(question.file, { allowPaths: question.allowPaths, ...question.limits, ...question.reading });
   return {
     spec,
     levels: spec.levels.map(({ name, by }) => ({ name, columns: by })),

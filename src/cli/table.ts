@@ -2,6 +2,7 @@
 import { hexBits } from "../reduce/cells.ts";
 import type { Node } from "../reduce/result.ts";
 import { harmless } from "./failure.ts";
+import { bytes } from "./progress.ts";
 import type { Answer } from "./question.ts";
 
 /** Nodes shown at each end of a level. */
@@ -27,6 +28,7 @@ export function* table(answer: Answer, { best, colour }: TableOptions): Generato
   yield line("nodes", plan.levels.map(({ name, nodes }) => counted(nodes, harmless(name))).join(" → "));
   yield line("records", `${grouped(records)} in ${inWords(elapsedMs)}, ${grouped(Math.round(records / (elapsedMs / 1000)))} a second`);
   yield line("backend", `${plan.backend}, accuracy ${plan.accuracy}, contract ${result.contract}`);
+  if (plan.parts !== undefined) yield line("on disk", onDisk(plan.parts));
   if (plan.levels.at(-1)!.nodes === 1)
     for (const { name, view } of kept.toReversed()) if (name !== levels.at(-1)!.name) yield* ends(name, [...view], best, bold);
   yield `\n${bold("plan")}\n${indented(harmless(String(plan), true))}\n`;
@@ -75,11 +77,20 @@ export function rows(nodes: readonly Pick<Node, "path" | "value" | "count">[]): 
     .join("");
 }
 
+/** What a table that was cut into parts took there. */
+function onDisk({ count, spilledBytes }: NonNullable<Answer["result"]["plan"]["parts"]>): string {
+  return `${bytes(spilledBytes)} of ${grouped(count)} ${count === 1 ? "part" : "parts"}`;
+}
+
 /** The times of the five steps, for --verbose. */
 export function stepsInWords({ result }: Answer): string {
+  const { parts } = result.plan;
   return result.steps
     .map(({ name, ms, counts }) => {
-      const what = Object.entries(counts).map(([noun, n]) => `${grouped(n)} ${noun}`);
+      const what =
+        name === "distribute" && parts !== undefined
+          ? [`${grouped(parts.count)} parts`, `${grouped(parts.spilledBytes)} bytes on disk`]
+          : Object.entries(counts).map(([noun, n]) => `${grouped(n)} ${noun}`);
       return `${name.padEnd(12)}${ms.toFixed(1).padStart(9)} ms  ${what.join(", ")}\n`;
     })
     .join("");

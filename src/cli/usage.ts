@@ -61,6 +61,12 @@ How it runs:
   --nan POLICY          propagate, skip or error; it replaces the spec's own
   --workers N           worker threads; by default one for each core, 0 for none
   --allow-path PATH     let the spec read below this folder, too, or this file; may be repeated
+  --memory BYTES        the most memory that reading a table may take; a larger table goes to disk in parts
+  --spill WHEN          keep a table on disk while it is rolled up: auto (the default: if it is larger than its share
+                        of the memory), always or never
+  --spill-dir DIR       the folder for that; by default the system's for temporary files
+  --spill-bytes-max BYTES
+                        the most that may be written there, 64 GiB without it
   --job DIR             keep there what is finished: the same command goes on after a crash, with the same bytes
   --fresh               start that job over
   --verbose             tell the steps and their times; with an error, its stack and cause
@@ -147,8 +153,8 @@ Says what fourfold run would do, under five headings: init, distribute, process,
 It reads the spec, or the headers of the NPY files and the weights, and no data.
 
 Options:
-  --keep, --accuracy, --backend, --nan, --workers, --allow-path, --weights, --reduce,
-  --untrusted, --deadline-ms, --check, --on-error, --quarantine, --verbose
+  --keep, --accuracy, --backend, --nan, --workers, --allow-path, --memory, --spill, --spill-dir, --spill-bytes-max,
+  --weights, --reduce, --untrusted, --deadline-ms, --check, --on-error, --quarantine, --verbose
                         as for fourfold run
 
 Examples:

@@ -16,6 +16,8 @@ export interface KeyColumn {
   /** The key as SQL that groups and orders as the contract says. */
   readonly sql: string;
   readonly kind: KeyKind;
+  /** Numbers that DuckDB holds as DOUBLE, and no integers. */
+  readonly real: boolean;
 }
 
 /** A key column with codes. */
@@ -46,6 +48,9 @@ export function kindOf({ type }: Column): KeyKind {
   if (type === BOOLEAN) return "boolean";
   return NUMBERS.test(type) ? "number" : "text";
 }
+
+/** True for a column whose keys are DOUBLE: integers beyond 2^53 are other keys than those. */
+export const isReal = ({ type }: Column): boolean => /^(FLOAT|DOUBLE|DECIMAL)$/.test(type);
 
 /** The number of a cell if float64 holds it and its neighbours, or undefined. */
 function safe(cell: unknown): number | undefined {

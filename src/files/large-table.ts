@@ -4,7 +4,6 @@
  * close and climb (reduce/climb.ts). Memory does not grow with the records, and not with nodes that are not kept. table.ts is the way of
  * tables that fit, and both give the same bits.
  */
-import { freemem } from "node:os";
 import { FourfoldError, throwIfAborted } from "../errors.ts";
 import { Climb, type ClimbedLevel, type ClimbLevel, type ClimbWeights, WeightError } from "../reduce/climb.ts";
 import type { LevelKeys } from "../reduce/group.ts";
@@ -17,16 +16,16 @@ import type { Accuracy, NanPolicy, Progress } from "../types.ts";
 import { type Database, type DatabaseLimits, openDatabase, type Watch } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import { type CodedColumn, joinSql, keyOfCode, lookUp, readDictionary, wordsSql } from "./key-codes.ts";
-import { unsteady, weightError } from "./large-errors.ts";
-import { type Columns, readColumns, rowsSql, type Surveyed, survey } from "./large-survey.ts";
+import { memoryFor } from "./large-estimate.ts";
+import { faultOf, rowsSql, type Surveyed, survey, unsteady } from "./large-survey.ts";
 import { type LargeWeights, largeWeights } from "./large-weights.ts";
 import { Blocks, Parts, type RecordShape } from "./parts.ts";
-import { asDouble, openSource, placed, tableOf } from "./source.ts";
+import { asDouble, openSource, placed } from "./source.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
 import { Spill, type SpillOptions } from "./spill.ts";
+import { type RecordColumns, recordColumns } from "./table-columns.ts";
+import { listLength, nanWeight } from "./weight-faults.ts";
 
-/** Of the memory that is free, what a table may take that was given no limit. */
-const FREE_SHARE = 1 / 2;
 /** Of the limit: what DuckDB may take, what blocks of records may, what the nodes of one part and its weights may. The rest is everyone's overhead. */
 const SHARES = { database: 1 / 2, blocks: 1 / 8, nodes: 1 / 8 } as const;
 /** A part of so many nodes has its table in the processor's cache. */
@@ -37,11 +36,6 @@ const PARTS_MAX = 1024;
 const NODES_MIN = 4096;
 /** A node's words, state and places in the table, times two while a table grows. */
 const NODE_BYTES = 300;
-/** In memory a value or weight is there twice, and a key, if all are different, as DuckDB holds it and as a text of ours. */
-const RECORD_BYTES = 16;
-const KEY_BYTES = 16;
-/** Of the limit: what a table that is read into memory may take by this reckoning. */
-const IN_MEMORY_SHARE = 1 / 2;
 /** Records that are reduced before the event loop turns. */
 const TURN_RECORDS = 1 << 16;
 
@@ -60,11 +54,6 @@ export interface LargeLimits extends DatabaseLimits, SpillOptions {
   /** For tests: few nodes for each part, and few parts. */
   readonly nodesMax?: number;
   readonly partsMax?: number;
-}
-
-/** The bytes of memory for all of it. */
-function memoryFor({ memoryBytesMax }: DatabaseLimits): number {
-  return memoryBytesMax ?? freemem() * FREE_SHARE;
 }
 
 /** Rolls up the source of a spec. @throws FourfoldError as readTable does, and ERR_FOURFOLD_MEMORY beyond `spillBytesMax` */
@@ -89,35 +78,22 @@ export async function rollUp(spec: SpecContent, allowed: Allowed, limits: LargeL
   }
 }
 
-/**
- * True if a source has, as DuckDB estimates, more records than memory holds twice: grouped by DuckDB, and copied for the kernels.
- * @throws FourfoldError as reading the source does
- */
-export async function outgrows(
-  spec: SpecContent,
-  allowed: Allowed,
-  limits: DatabaseLimits,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const db = await openDatabase(allowed, limits);
-  try {
-    const source = await openSource(db, spec.source, "/source", spec.document, allowed, signal);
-    const weights = spec.levels.filter((level) => typeof level.weights === "object" && "column" in level.weights).length;
-    const bytes = RECORD_BYTES * (1 + weights) + KEY_BYTES * spec.levels[0]!.by.length;
-    return (await estimate(db, tableOf(source), { signal, subject: source.subject })) * bytes > memoryFor(limits) * IN_MEMORY_SHARE;
-  } finally {
-    db.close();
-  }
+/** Weights from tables of their own, by level, and the first level whose table cannot be read. */
+interface Tables {
+  readonly byLevel: ReadonlyMap<number, LargeWeights>;
+  readonly failed: { readonly level: number; readonly error: FourfoldError } | undefined;
 }
 
-/** The records that DuckDB expects of some rows; 0 where it does not say. */
-async function estimate(db: Database, from: string, watch: Watch): Promise<number> {
-  for await (const chunk of db.chunks(`explain (format json) select * from ${from}`, watch)) {
-    const found = /"Estimated Cardinality": "(\d+)"/.exec(String(chunk.cells(1)[0]));
-    if (found) return Number(found[1]);
-  }
-  return 0;
-}
+/** In place of a table that cannot be read, until that is told. */
+const NO_TABLE: LargeWeights = {
+  words: [],
+  weights: new Float64Array(0),
+  missing: 1,
+  without: () => Promise.reject(new Error("unreachable: no child is without a weight")),
+};
+
+/** Errors that are not about the data. */
+const UNTOLD: readonly string[] = ["ERR_FOURFOLD_ABORTED", "ERR_FOURFOLD_MEMORY"];
 
 class LargeTable {
   readonly #db: Database;
@@ -153,12 +129,12 @@ class LargeTable {
     const { levels, document } = this.#spec;
     const source = await openSource(this.#db, this.#spec.source, "/source", document, this.#allowed, signal);
     const watch: Watch = { signal, subject: source.subject };
-    const told: Surveyed = { db: this.#db, document, levels, from: tableOf(source), watch, nan: this.#nan, nullKeys: this.#spec.nullKeys };
+    const told: Surveyed = { db: this.#db, spec: this.#spec, source, nan: this.#nan, watch };
     try {
-      const columns = readColumns(this.#spec, source);
+      const columns = recordColumns(this.#spec, source, this.#nan, false);
       const { records, coded } = await survey(told, columns);
       const layout = keyWords(coded.map(({ radix }) => radix));
-      const weights = await this.#tables(told, coded, layout);
+      const weights = await this.#tables(told, columns, coded, layout);
       const shape = { words: layout.spans.length, weighted: columns.weight !== undefined, constants: columns.constants.length };
       const parts = await this.#cut(told, columns, coded, layout, shape, records);
       const readMs = performance.now() - began;
@@ -179,20 +155,33 @@ class LargeTable {
     }
   }
 
-  /** The weights that levels take from tables of their own. */
-  async #tables(told: Surveyed, coded: readonly CodedColumn[], layout: KeyWords): Promise<ReadonlyMap<number, LargeWeights>> {
-    const tables = new Map<number, LargeWeights>();
+  /** The weights that levels take from tables of their own. An error of one waits while others may come before it. */
+  async #tables(told: Surveyed, columns: RecordColumns, coded: readonly CodedColumn[], layout: KeyWords): Promise<Tables> {
+    const byLevel = new Map<number, LargeWeights>();
     const rowsMax = Math.floor((this.#memory * SHARES.nodes) / 2 / 8 / (layout.spans.length + 1));
-    for (const [i, { weights }] of this.#spec.levels.entries())
-      if (typeof weights === "object" && "table" in weights)
-        tables.set(i, await largeWeights(told, i, weights, coded, layout, this.#allowed, rowsMax));
-    return tables;
+    let failed: Tables["failed"];
+    let mayFail = columns.constants.length > 0;
+    for (const [i, { weights }] of this.#spec.levels.entries()) {
+      if (typeof weights !== "object" || "column" in weights) continue;
+      if ("table" in weights) {
+        if (failed === undefined)
+          try {
+            byLevel.set(i, await largeWeights(told, i, weights, coded, layout, this.#allowed, rowsMax));
+          } catch (error) {
+            if (!mayFail || !(error instanceof FourfoldError) || UNTOLD.includes(error.code)) throw error;
+            failed = { level: i, error };
+          }
+        if (failed !== undefined) byLevel.set(i, NO_TABLE);
+      }
+      mayFail = true;
+    }
+    return { byLevel, failed };
   }
 
   /** Reads the records and cuts them into parts. */
   async #cut(
     told: Surveyed,
-    columns: Columns,
+    columns: RecordColumns,
     coded: readonly CodedColumn[],
     layout: KeyWords,
     shape: RecordShape,
@@ -240,11 +229,11 @@ class LargeTable {
   async #reduce(
     told: Surveyed,
     parts: Parts,
-    columns: Columns,
+    columns: RecordColumns,
     coded: readonly CodedColumn[],
     layout: KeyWords,
     shape: RecordShape,
-    tables: ReadonlyMap<number, LargeWeights>,
+    { byLevel, failed }: Tables,
     records: number,
   ): Promise<ClimbedLevel[]> {
     const { signal, onProgress, accuracy, keep } = this.#options;
@@ -259,7 +248,7 @@ class LargeTable {
           kind: level.reduce,
           ddof: level.ddof ?? 0,
           depth: level.by.length,
-          weights: climbWeights(level, i, columns, tables.get(i)),
+          weights: climbWeights(level, i, columns, byLevel.get(i)),
           kept: keep[i] === true,
         }),
       ),
@@ -297,13 +286,21 @@ class LargeTable {
     };
     try {
       await reduceParts(parts);
-      return climb.finish();
+      const climbed = climb.finish();
+      if (failed === undefined) return climbed;
     } catch (error) {
       if (!(error instanceof WeightError)) throw error;
-      const { level, kind, words } = error.trouble;
-      const key = await this.#keyAt(coded, layout, words, levels[kind === "length" ? level : level - 1]!.by.length, told.watch);
-      throw kind === "missing" ? tables.get(level)!.missingRow(key) : weightError(told, error.trouble, key);
+      const { level, kind, words, index, given } = error.trouble;
+      if (kind === "varies") throw await faultOf(told);
+      if (failed === undefined || level < failed.level) {
+        const key = await this.#keyAt(coded, layout, words, levels[kind === "length" ? level : level - 1]!.by.length, told.watch);
+        if (kind === "missing") throw await byLevel.get(level)!.without(key);
+        throw kind === "nan"
+          ? nanWeight(this.#spec, level, index, key)
+          : listLength(this.#spec, level, given as [number, number], index, key);
+      }
     }
+    throw failed.error;
   }
 
   /** The key of a path. */
@@ -342,7 +339,7 @@ class LargeTable {
 }
 
 /** Where the climb finds the weights of a level. */
-function climbWeights({ weights }: SpecLevel, i: number, { constants }: Columns, table: LargeWeights | undefined): ClimbWeights {
+function climbWeights({ weights }: SpecLevel, i: number, { constants }: RecordColumns, table: LargeWeights | undefined): ClimbWeights {
   if (table !== undefined) return { form: "table", table };
   if (weights === undefined || i === 0) return { form: "none" };
   if (weights === "count") return { form: "count" };

@@ -1,19 +1,25 @@
 /** Weights from a table of their own, by the codes of their keys and in their order, so that they can be met one after the other: see weight-table.ts. */
-import { FourfoldError, show } from "../errors.ts";
+import { FourfoldError } from "../errors.ts";
 import type { KeyedWeights } from "../reduce/climb.ts";
 import type { Key } from "../reduce/key.ts";
 import type { KeyWords } from "../reduce/key-words.ts";
 import type { Chunk } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
-import { type CodedColumn, joinSql, kindOf, wordsSql } from "./key-codes.ts";
-import type { Told } from "./large-errors.ts";
-import { asDouble, columnOf, keyCell, keySql, numberColumn, openSource, placed, showKey, tableOf } from "./source.ts";
-import type { SpecLevel, SpecSource } from "./spec.ts";
+import { type CodedColumn, isReal, joinSql, kindOf, wordsSql } from "./key-codes.ts";
+import type { Surveyed } from "./large-survey.ts";
+import { asDouble, columnOf, keyCell, keyText, placed, tableOf } from "./source.ts";
+import { ROW, type SourceColumn } from "./source-columns.ts";
+import type { SpecLevel } from "./spec.ts";
+import { identifier, quoted } from "./sql.ts";
+import { openWeightTable, type TableWeights } from "./weight-table.ts";
+
+/** Integers up to here are the same keys as DOUBLE. */
+const SAFE_MAX = Number.MAX_SAFE_INTEGER;
 
 /** A table of weights in order of key. */
 export interface LargeWeights extends KeyedWeights {
-  /** The error for a child without a row. */
-  missingRow(key: readonly Key[]): FourfoldError;
+  /** The error for a child without a weight. */
+  without(key: readonly Key[]): Promise<FourfoldError>;
 }
 
 /**
@@ -21,90 +27,73 @@ export interface LargeWeights extends KeyedWeights {
  * @throws FourfoldError as readWeightTable does; ERR_FOURFOLD_MEMORY for more than `rowsMax` rows
  */
 export async function largeWeights(
-  told: Told,
+  { db, spec, watch }: Surveyed,
   i: number,
-  weights: { readonly table: SpecSource; readonly value: string; readonly missing?: number },
+  weights: TableWeights,
   coded: readonly CodedColumn[],
   layout: KeyWords,
   allowed: Allowed,
   rowsMax: number,
 ): Promise<LargeWeights> {
-  const { db, document, levels, watch } = told;
-  const level = levels[i] as SpecLevel;
-  const child = levels[i - 1] as SpecLevel;
-  const pointer = `/levels/${i}/weights`;
-  const opened = await openSource(db, weights.table, `${pointer}/table`, document, allowed, watch.signal);
-  const role = `the weights of level ${show(level.name)}`;
-  const at = <T>(part: string, work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw placed(error, document, `${pointer}/${part}`);
-    }
-  };
-  const keys = child.by.map((name) => at("table", () => keySql(opened, name, role)));
-  const kinds = child.by.map((name) => kindOf(columnOf(opened, name, role)));
-  const value = at("value", () => numberColumn(opened, weights.value, role, false));
+  const child = spec.levels[i - 1] as SpecLevel;
+  const { opened, keys, value, faults } = await openWeightTable(db, spec, i, weights, allowed, watch);
   const names = keys.map((_, k) => `k${k}`);
-  const inner = [...keys.map((sql, k) => `${sql} as k${k}`), `${asDouble(value)} as w`, `${value.inexact ?? "false"} as x`];
-  const rows = `(select ${inner.join(", ")} from ${tableOf(opened)}) as s`;
-  const fail = (what: string, key: readonly Key[], fix: string): FourfoldError =>
-    placed(
-      new FourfoldError(
-        "ERR_FOURFOLD_WEIGHTS",
-        `level ${show(level.name)}: the weights table ${what} ${child.name} (${showKey(child.by, key)})`,
-        {
-          given: key,
-          at: { level: level.name },
-          fix,
-        },
-      ),
-      document,
-      pointer,
-    ) as FourfoldError;
+  const absent = value.absent ?? "false";
+  const described = [...keys.map((sql, k) => `${sql} as k${k}`), `${value.inexact ?? "false"} as x`, `${absent} as m`].join(", ");
+  const numbered = `(select source.${identifier(ROW)} as place, ${described} from query(${quoted(opened.numbered)}) as source)`;
+  const rows = `(select ${described}, ${asDouble(value)} as w from ${tableOf(opened)})`;
   const look = { signal: watch.signal, subject: opened.subject };
-  const first = async (rest: string): Promise<Key[] | undefined> => {
-    const sql = `select ${[...names, "1"].join(", ")} from ${rows} ${rest} limit 1`;
-    for await (const chunk of db.chunks(sql, look)) return names.map((_, k) => keyCell(chunk.cells(k)[0]));
+  const any = async (sql: string): Promise<boolean> => {
+    for await (const chunk of db.chunks(`${sql} limit 1`, look)) if (chunk.rows > 0) return true;
+    return false;
+  };
+  /** The first row of a query by its place, as its key and one more cell. */
+  const first = async (cell: string, from: string): Promise<{ readonly key: Key[]; readonly cell: unknown } | undefined> => {
+    const sql = `select ${[...names, cell].join(", ")} from ${from} order by place limit 1`;
+    for await (const chunk of db.chunks(sql, look))
+      if (chunk.rows > 0) return { key: names.map((_, k) => keyCell(chunk.cells(k)[0])), cell: chunk.cells(names.length)[0] };
     return undefined;
   };
   try {
-    const inexact = value.inexact === undefined ? undefined : await first("where x");
-    if (inexact !== undefined)
-      throw new FourfoldError("ERR_FOURFOLD_INTEGER", `${role}: the weight of ${showKey(child.by, inexact)} is an integer beyond 2^53`, {
-        at: { column: weights.value },
-        fix: "Cast it: value::DOUBLE",
-      });
-    const by = names.length === 0 ? "having count(*) > 1" : `group by ${names.join(", ")} having count(*) > 1 order by ${names.join(", ")}`;
-    const twice = await first(by);
-    if (twice !== undefined) throw fail("has two rows for", twice, "Keep one row for each key");
-    const example = await first("");
-    // Keys of another kind are never equal: "2" is not 2.
-    const comparable = kinds.every((kind, k) => kind === (coded[k] as CodedColumn).kind);
+    const grouped = names.length === 0 ? "" : ` group by ${names.join(", ")}`;
+    if ((await any(`select 1 from ${rows} where x`)) || (await any(`select 1 from ${rows}${grouped} having count(*) > 1`))) {
+      const partition = names.length === 0 ? "" : `partition by ${names.join(", ")} `;
+      const counted = `(select *, row_number() over (${partition}order by place) as nth from ${numbered})`;
+      const bad = await first("nth > 1", `${counted} where nth > 1 or x`);
+      if (bad !== undefined) throw bad.cell === true ? faults.twoRows(bad.key) : faults.inexact(bad.key);
+    }
     const columns = names.map((_, k) => coded[k] as CodedColumn);
+    const matches = columns.map((column, k) => matchSql(column, columnOf(opened, child.by[k] as string, "a key"), `k${k}`));
+    const kept = [...matches.flatMap(({ test }) => test ?? []), ...(weights.missing === undefined ? ["not m"] : [])];
+    const weight = weights.missing === undefined ? "w" : `case when m then '${weights.missing}'::DOUBLE else w end as w`;
+    const matching = `(select ${[...matches.map(({ key }, k) => `${key} as k${k}`), weight].join(", ")} from ${rows}${kept.length === 0 ? "" : ` where ${kept.join(" and ")}`}) as s`;
     const joins = columns.map((column, k) => joinSql(column, `s.k${k}`, k)).join("");
     const words = wordsSql(columns, layout, "s");
     const named = words.map((_, w) => `w${w}`);
     const order = words.length === 0 ? "" : ` where not (${named.map((w) => `isnan(${w})`).join(" or ")}) order by ${named.join(", ")}`;
-    const sql = `select * from (select ${[...words.map((word, w) => `${word} as w${w}`), "s.w"].join(", ")} from ${rows}${joins})${order}`;
-    const read = comparable ? await readColumns(db.chunksAhead(sql, look), words.length + 1, rowsMax) : [];
-    const missingRow = (key: readonly Key[]): FourfoldError =>
-      fail(
-        "has no row for",
-        key,
-        example === undefined
-          ? "The table is empty"
-          : `Add the row, or "missing": 0 or 1; the table's keys look like (${showKey(child.by, example)})`,
-      );
-    return {
-      words: words.map((_, w) => read[w] ?? new Float64Array(0)),
-      weights: read[words.length] ?? new Float64Array(0),
-      missing: weights.missing,
-      missingRow,
+    const sql = `select * from (select ${[...words.map((word, w) => `${word} as w${w}`), "s.w"].join(", ")} from ${matching}${joins})${order}`;
+    const read = await readColumns(db.chunksAhead(sql, look), words.length + 1, rowsMax);
+    const without = async (key: readonly Key[]): Promise<FourfoldError> => {
+      for await (const chunk of db.chunks(`select ${[...names, "m"].join(", ")} from ${rows} where m`, look)) {
+        const cells = names.map((_, k) => chunk.cells(k));
+        for (let row = 0; row < chunk.rows; row++)
+          if (keyText(cells.map((column) => keyCell(column[row]))) === keyText(key)) return faults.nullWeight(key);
+      }
+      return faults.noRow(key, (await first("m", `${numbered} where not m`))?.key);
     };
+    return { words: words.map((_, w) => read[w]!), weights: read[words.length]!, missing: weights.missing, without };
   } catch (error) {
-    throw placed(error, document, opened.pointer);
+    throw placed(error, spec.document, opened.pointer);
   }
+}
+
+/** A key of a table as SQL, for a comparison with the keys of a column, and which rows can be equal to one: "2" is not 2, and 1.5 is no integer. */
+function matchSql(column: CodedColumn, own: SourceColumn, key: string): { readonly key: string; readonly test: string | undefined } {
+  if (kindOf(own) !== column.kind) return { key: "null", test: `${key} is null` };
+  const tests: string[] = [];
+  if (column.kind === "number" && isReal(own) !== column.real) tests.push(`${key} between -${SAFE_MAX} and ${SAFE_MAX}`);
+  if (column.kind === "number" && isReal(own) && column.dictionary === undefined) tests.push(`${key} = floor(${key})`);
+  return { key, test: tests.length === 0 ? undefined : `(${key} is null or (${tests.join(" and ")}))` };
 }
 
 /** Some columns of numbers, read whole. */

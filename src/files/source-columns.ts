@@ -147,7 +147,7 @@ export function numberColumn(opened: Opened, name: string, role: string, narrow:
       fix: `Cast it in the SQL: ${name}::DOUBLE; or say "int64": "exact" or "number"`,
     });
   if (column.integers && narrow) {
-    const sql = `case when ${reference} = ${reference}::INTEGER then ${reference}::INTEGER when ${reference} is not null then error('no integer') end`;
+    const sql = `case when ${reference} = ${reference}::INTEGER and signbit(${reference}) = (${reference} < 0) then ${reference}::INTEGER when ${reference} is not null then error('no integer') end`;
     return { name, sql, type: "i32", inexact: undefined, narrowed: true, absent };
   }
   const raw = wide && narrow ? "i32" : Object.hasOwn(RAW_TYPES, column.type) ? RAW_TYPES[column.type] : undefined;
@@ -166,8 +166,9 @@ export function numberColumn(opened: Opened, name: string, role: string, narrow:
 
 /** The weights that a column holds, with what stands for null. @throws FourfoldError ERR_FOURFOLD_COLUMN */
 export function weightColumn(opened: Opened, { column, missing }: WeightColumn, role: string, narrow: boolean): NumberColumn {
-  const number = numberColumn(opened, column, role, narrow && missing === undefined);
-  if (missing === undefined) return number;
+  const number = numberColumn(opened, column, role, narrow && typeof missing !== "number");
+  if (missing === "error") return number;
+  if (missing === undefined) return { ...number, absent: undefined };
   // As text a number is read to the nearest float64, which it is; as a literal it may be a DECIMAL.
   const filled = `case when ${number.absent} then '${missing}'::DOUBLE else (${number.sql})::DOUBLE end`;
   return { ...number, sql: filled, type: "f64", absent: undefined };
@@ -261,4 +262,4 @@ export function showKey(names: readonly string[], key: readonly Key[]): string {
 
 /** A key as text that differs where keys do. */
 export const keyText = (key: readonly Key[]): string =>
-  key.map((cell) => (typeof cell === "bigint" ? `${cell}n` : JSON.stringify(cell))).join(",");
+  key.map((cell) => (typeof cell === "bigint" ? `${cell}n` : typeof cell === "number" ? String(cell) : JSON.stringify(cell))).join(",");

@@ -5,12 +5,12 @@ import { objectAt, required, specError, textAt } from "./spec-checks.ts";
 import { type Int64Policy, type SpecComputed, type SpecSource, sourceAt } from "./spec-source.ts";
 
 /**
- * Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. `missing` is the weight
- * of a child without a row, or of a null; without it that is an error.
+ * Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. `missing` is what weighs
+ * a null, or a child without a row of a table. Without it a null in a column is NaN, as all nulls are (contract clause 10), and in tables an error.
  */
 export type SpecWeights =
   /** An expression is a column of the opened source, by this name. */
-  | { readonly column: string; readonly expression?: string; readonly missing?: number }
+  | { readonly column: string; readonly expression?: string; readonly missing?: number | "error" }
   | { readonly table: SpecSource; readonly value: string; readonly missing?: number }
   | "count"
   | readonly number[];
@@ -42,6 +42,8 @@ export function weightsAt(
     });
   const object = objectAt(document, value, pointer, WEIGHT_KEYS, what);
   const missing = missingAt(document, object["missing"], `${pointer}/missing`, what);
+  const number = typeof missing === "number" ? { missing } : {};
+  const named = missing === undefined ? {} : { missing };
   const own = ["column", "expression", "table"].filter((key) => object[key] !== undefined);
   const [kind] = own;
   for (const key of [...own.slice(1), ...(kind === "table" || object["value"] === undefined ? [] : ["value"])])
@@ -51,10 +53,10 @@ export function weightsAt(
         atKey: true,
       });
   const text = (key: string): string => textAt(document, object[key] as JsonValue, `${pointer}/${key}`, `${what}, "${key}"`);
-  if (kind === "column") return { column: text("column"), ...missing };
+  if (kind === "column") return { column: text("column"), ...named };
   if (kind === "expression") {
     const expression = text("expression");
-    return { column: `(${expression})`, expression, ...missing };
+    return { column: `(${expression})`, expression, ...named };
   }
   if (innermost)
     throw specError(document, pointer, `${what}: the children of the innermost level are records, which have no key to look up`, {
@@ -68,7 +70,7 @@ export function weightsAt(
   return {
     table: sourceAt(document, object["table"] as JsonValue, `${pointer}/table`, `${what}, "table"`, rules),
     value: textAt(document, required(document, object, "value", pointer, what), `${pointer}/value`, `${what}, "value"`),
-    ...missing,
+    ...number,
   };
 }
 
@@ -88,12 +90,11 @@ function listAt(document: JsonDocument, value: readonly JsonValue[], pointer: st
   return value as readonly number[];
 }
 
-function missingAt(document: JsonDocument, missing: JsonValue | undefined, pointer: string, what: string): { readonly missing?: number } {
-  if (missing === undefined) return {};
-  if (typeof missing === "number" && Number.isFinite(missing)) return { missing };
-  throw specError(document, pointer, `${what}, "missing": given ${show(missing)}, expected a finite number, such as 0 or 1`, {
+function missingAt(document: JsonDocument, missing: JsonValue | undefined, pointer: string, what: string): number | "error" | undefined {
+  if (missing === undefined || missing === "error" || (typeof missing === "number" && Number.isFinite(missing))) return missing;
+  throw specError(document, pointer, `${what}, "missing": given ${show(missing)}, expected a finite number, such as 0 or 1, or "error"`, {
     given: missing,
-    expected: "a finite number",
+    expected: 'a finite number, or "error"',
   });
 }
 

@@ -71,7 +71,8 @@ function parentsInWords({ key, table, child, parent, names, short }: SpecParents
 function weightsInWords(weights: SpecWeights): string {
   if (weights === "count") return "weighted by the records below each child";
   if (!("column" in weights || "table" in weights)) return `weighted by a list of ${weights.length}`;
-  const missing = weights.missing === undefined ? "" : `, ${weights.missing} where it is missing`;
+  const { missing: given } = weights;
+  const missing = given === undefined ? "" : given === "error" ? ", an error where it is missing" : `, ${given} where it is missing`;
   if ("table" in weights)
     return `weighted by ${show(weights.value)} of ${[inWords(weights.table), ...partsInWords(weights.table)].join(", ")}${missing}`;
   return weights.expression === undefined

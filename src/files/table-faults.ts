@@ -22,9 +22,12 @@ export class TableFaults {
 
   /** An integer beyond 2^53. */
   async inexactInteger(columns: readonly (NumberColumn | undefined)[], key: readonly Key[]): Promise<FourfoldError> {
-    const column = columns.find((one) => one?.inexact !== undefined) as NumberColumn;
-    const tests = columns.flatMap((one) => (one?.inexact === undefined ? [] : [one.inexact]));
-    const row = await this.#rowWhere(tests.join(" or "));
+    const tested = columns.flatMap((one) => (one?.inexact === undefined ? [] : [{ name: one.name, test: one.inexact }]));
+    const tests = tested.map(({ test }) => test);
+    const first = await rowWhere(this.#db, this.#source, tests.join(" or "), this.#watch, tests);
+    const row = first?.row;
+    // Which columns are tested depends on how they are read; which one is at fault does not.
+    const column = (tested.find((_, i) => first?.cells[i] === true) ?? tested[0]) as { readonly name: string };
     return new FourfoldError(
       "ERR_FOURFOLD_INTEGER",
       `column ${show(column.name)} holds an integer beyond 2^53${inRow(row)} (${this.#node(key)})`,

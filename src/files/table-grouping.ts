@@ -1,9 +1,10 @@
 /** How a source is grouped: the one statement that makes the table `grouped`. Its aggregates describe nodes; none of them adds or averages anything. */
-import { FourfoldError, show } from "../errors.ts";
+import { FourfoldError } from "../errors.ts";
 import type { NanPolicy } from "../types.ts";
 import type { Database, Watch } from "./duckdb.ts";
-import { asDouble, keySql, type NumberColumn, numberColumn, type Opened, placed, tableOf, weightColumn } from "./source.ts";
-import type { SpecContent, SpecLevel } from "./spec.ts";
+import { asDouble, type NumberColumn, type Opened, placed, tableOf } from "./source.ts";
+import type { SpecContent } from "./spec.ts";
+import { recordColumns } from "./table-columns.ts";
 
 /** A weight column above the innermost level: for each innermost node its least and greatest value, and how many are not null. */
 export interface ConstantWeight {
@@ -18,7 +19,10 @@ export interface ConstantWeight {
 
 /** How the source is grouped. */
 export interface Grouping {
+  /** Makes the table `grouped`. */
   readonly sql: string;
+  /** The same rows in the same order, without their lists, and without a table. */
+  readonly described: string;
   /** The columns of `grouped` beside the lists: keys first; the numbers below index them. */
   readonly columns: number;
   readonly count: number;
@@ -51,26 +55,15 @@ export async function groupSource(db: Database, spec: SpecContent, source: Opene
   throw new Error("unreachable: the wide attempt returns or throws");
 }
 
+/** How the nodes of a source are described, without the lists of their values. @throws FourfoldError with the place in the spec */
+export function describeNodes(spec: SpecContent, source: Opened, nan: NanPolicy): Grouping {
+  return planOf(spec, source, nan, false);
+}
+
 function planOf(spec: SpecContent, source: Opened, nan: NanPolicy, narrow: boolean): Grouping {
-  const { levels, nullKeys, document } = spec;
-  const at = <T>(pointer: string, work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw placed(error, document, pointer);
-    }
-  };
-  const weightAt = (i: number, small: boolean): NumberColumn | undefined => {
-    const { weights, name } = levels[i] as SpecLevel;
-    if (typeof weights !== "object" || !("column" in weights)) return undefined;
-    const part = weights.expression === undefined ? "column" : "expression";
-    return at(`/levels/${i}/weights/${part}`, () => weightColumn(source, weights, `the weights of level ${show(name)}`, small));
-  };
-  const keys = (levels[0] as SpecLevel).by.map((name) => at("/levels/0/by", () => keySql(source, name, "a key")));
-  const value = at("/value", () => numberColumn(source, spec.value, "the value", narrow));
-  const weight = neededWhere(weightAt(0, false), value, nan);
+  const { keys, value, weight, constants: outerWeights } = recordColumns(spec, source, nan, narrow);
   const names = keys.map((_, k) => `k${k}`);
-  const inner = [...keys.map((sql, k) => `${sql} as k${k}`), `${value.sql} as v`];
+  const inner = [...keys.map(({ sql }, k) => `${sql} as k${k}`), `${value.sql} as v`];
   const outer = [...names];
   const add = (sql: string): number => outer.push(sql) - 1;
   const countIf = (test: string): string => `count(*) filter (where ${test})`;
@@ -84,32 +77,31 @@ function planOf(spec: SpecContent, source: Opened, nan: NanPolicy, narrow: boole
   if (weight?.absent !== undefined) inner.push(`${weight.absent} as m`);
   const absent = weight?.absent === undefined ? undefined : add(countIf("m"));
   const constants: ConstantWeight[] = [];
-  for (let level = 1; level < levels.length; level++) {
-    const column = weightAt(level, narrow);
-    if (column === undefined) continue;
+  for (const { level, column } of outerWeights) {
     inner.push(`${column.sql} as c${level}`);
     if (column.inexact !== undefined) inner.push(`${column.inexact} as x${level}`);
     if (column.absent !== undefined) inner.push(`${column.absent} as m${level}`);
     constants.push({
       column,
       level,
-      low: add(`min(c${level})::DOUBLE`),
+      low: add(leastSql(`c${level}`, column)),
       high: add(`max(c${level})::DOUBLE`),
       present: add(`count(c${level})`),
       inexact: column.inexact === undefined ? undefined : add(countIf(`x${level}`)),
       absent: column.absent === undefined ? undefined : add(countIf(`m${level}`)),
     });
   }
-  const kept = nullKeys === "skip" && keys.length > 0 ? ` where ${names.map((name) => `${name} is not null`).join(" and ")}` : "";
+  const kept = spec.nullKeys === "skip" && keys.length > 0 ? ` where ${names.map((name) => `${name} is not null`).join(" and ")}` : "";
   const by = keys.length === 0 ? "" : ` group by ${names.join(", ")} order by ${names.map((name) => `${name} nulls first`).join(", ")}`;
+  const rows = ` from (select ${inner.join(", ")} from ${tableOf(source)})${kept}${by}`;
+  const described = `select ${outer.map((sql, i) => `${sql} as a${i}`).join(", ")}`;
   const lists = weight === undefined ? "list(v) as l" : "list(v) as l, list(w) as lw";
-  const described = outer.map((sql, i) => `${sql} as a${i}`).join(", ");
-  const sql = `create or replace temp table grouped as select ${described}, ${lists} from (select ${inner.join(", ")} from ${tableOf(source)})${kept}${by}`;
-  return { sql, columns: outer.length, count, nulls, nans, inexact, absent, value, weight, constants };
+  const sql = `create or replace temp table grouped as ${described}, ${lists}${rows}`;
+  return { sql, described: described + rows, columns: outer.length, count, nulls, nans, inexact, absent, value, weight, constants };
 }
 
-/** A record that is skipped needs no weight (clause 10: it leaves n and the sum of weights). */
-function neededWhere(weight: NumberColumn | undefined, value: NumberColumn, nan: NanPolicy): NumberColumn | undefined {
-  if (nan !== "skip" || weight?.absent === undefined) return weight;
-  return { ...weight, absent: `(${weight.absent} and not isnan(${asDouble(value)}))` };
+/** The least of some weights as float64. Of zeros it is the negative one, if there is one: which of them DuckDB meets first is chance. */
+function leastSql(column: string, { type }: NumberColumn): string {
+  if (type !== "f64" && type !== "f32") return `min(${column})::DOUBLE`;
+  return `case when min(${column}) = 0 and bool_or(signbit(${column})) then '-0.0'::DOUBLE else min(${column})::DOUBLE end`;
 }

@@ -22,6 +22,11 @@ export class LevelBuilder {
     this.starts.push(start);
     for (let k = 0; k < this.depth; k++) (this.keys[k] as Key[]).push(key[k] as Key);
   }
+  /** Forgets all nodes but the last. */
+  forget(): void {
+    this.starts.splice(0, this.starts.length - 1);
+    for (const column of this.keys) column.splice(0, column.length - 1);
+  }
   keyAt(node: number): Key[] {
     return this.keys.map((column) => column[node] as Key);
   }
@@ -59,8 +64,26 @@ export interface Nodes {
   readonly constants: ReadonlyMap<number, readonly number[]>;
 }
 
-/** Reads the nodes. @throws FourfoldError for what is wrong with the records of the first node that has something wrong */
-export async function readNodes(db: Database, spec: SpecContent, plan: Grouping, faults: TableFaults, watch: Watch): Promise<Nodes> {
+/** Reads the nodes of the table `grouped`. @throws FourfoldError for what is wrong with the records of the first node that has something wrong */
+export function readNodes(db: Database, spec: SpecContent, plan: Grouping, faults: TableFaults, watch: Watch): Promise<Nodes> {
+  const columns = Array.from({ length: plan.columns }, (_, i) => `a${i}`);
+  return readRows(db, spec, plan, `select ${columns.join(", ")} from grouped`, true, faults, watch);
+}
+
+/** Looks at the nodes one after the other, and keeps none. @throws FourfoldError as readNodes does */
+export async function checkNodes(db: Database, spec: SpecContent, plan: Grouping, faults: TableFaults, watch: Watch): Promise<void> {
+  await readRows(db, spec, plan, plan.described, false, faults, watch);
+}
+
+async function readRows(
+  db: Database,
+  spec: SpecContent,
+  plan: Grouping,
+  sql: string,
+  kept: boolean,
+  faults: TableFaults,
+  watch: Watch,
+): Promise<Nodes> {
   const builders = spec.levels.map((level) => new LevelBuilder(level));
   const names = (spec.levels[0] as SpecLevel).by;
   const counts: number[] = [];
@@ -69,7 +92,7 @@ export async function readNodes(db: Database, spec: SpecContent, plan: Grouping,
   let nulls = 0;
   let previous: Key[] | undefined;
   const columns = Array.from({ length: plan.columns }, (_, i) => i);
-  for await (const chunk of db.chunks(`select ${columns.map((i) => `a${i}`).join(", ")} from grouped`, watch)) {
+  for await (const chunk of db.chunks(sql, watch)) {
     const cells = columns.map((i) => chunk.cells(i));
     for (let row = 0; row < chunk.rows; row++) {
       const cell = (column: number): number => Number((cells[column] as unknown[])[row]);
@@ -96,6 +119,10 @@ export async function readNodes(db: Database, spec: SpecContent, plan: Grouping,
       nulls += cell(plan.nulls);
       previous = key;
     }
+    if (kept) continue;
+    for (const builder of builders) builder.forget();
+    for (const found of constants.values()) found.splice(0, found.length - 1);
+    counts.length = 0;
   }
   // A level without key columns has its one node even when there are no records.
   builders.forEach((builder) => {

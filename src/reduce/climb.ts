@@ -175,6 +175,8 @@ export class Climb {
   readonly #refuseNaN: boolean;
   readonly #quotient: "rounded" | "real";
   #last: readonly Float64Array[] | undefined;
+  /** Of each level, the trouble of its weights that is told. */
+  readonly #troubles = new Map<number, WeightTrouble>();
 
   /** @param levels innermost first; that one's nodes are given */
   constructor(levels: readonly ClimbLevel[], keys: KeyWords, nan: NanPolicy, accuracy: Accuracy) {
@@ -185,7 +187,7 @@ export class Climb {
     this.#quotient = accuracy === "exact" ? "real" : "rounded";
   }
 
-  /** Takes innermost nodes, which follow those before in order of key. @throws WeightError */
+  /** Takes innermost nodes, which follow those before in order of key. @throws WeightError for a weight that differs within a child */
   add(batch: ClosedBatch): void {
     if (batch.n === 0) return;
     const changed = this.#changes(batch);
@@ -197,7 +199,7 @@ export class Climb {
     this.#climb(1, this.#missing(children));
   }
 
-  /** Closes what is open. @throws WeightError */
+  /** Closes what is open. @throws WeightError for what was wrong with the weights of the innermost level that has something wrong */
   finish(): ClimbedLevel[] {
     for (let i = 1; i < this.#steps.length; i++) {
       const step = this.#steps[i]!;
@@ -215,6 +217,8 @@ export class Climb {
       step.state = undefined;
       this.#climb(i + 1, this.#missing(closed));
     }
+    const worst = [...this.#troubles.values()].sort((a, b) => a.level - b.level)[0];
+    if (worst !== undefined) throw new WeightError(worst);
     return this.#steps.map(({ nodes, kept }, i) => ({ nodes, kept: kept?.done(i === 0 ? 0 : this.#steps[i]!.children) }));
   }
 
@@ -304,7 +308,7 @@ export class Climb {
     if (weights.form === "list")
       for (let g = 0; g < closed.n; g++)
         if (sizes[g] !== weights.values.length)
-          throw trouble("length", level, pathAt(closed.words, g), step.nodes + g, [weights.values.length, sizes[g]!]);
+          this.#note("length", level, pathAt(closed.words, g), step.nodes + g, [weights.values.length, sizes[g]!]);
     step.kept?.append(closed, starts);
     step.nodes += closed.n;
   }
@@ -332,8 +336,15 @@ export class Climb {
   #checked(step: Step, level: number, { words }: Children, weights: Float64Array): Float64Array {
     if (!this.#refuseNaN) return weights;
     const j = weights.findIndex((weight) => weight !== weight);
-    if (j >= 0) throw trouble("nan", level, pathAt(words, j), step.children + j, []);
+    if (j >= 0) this.#note("nan", level, pathAt(words, j), step.children + j, []);
     return weights;
+  }
+
+  /** Of a level the first trouble counts, and a child without a weight before one whose weight is NaN. */
+  #note(kind: WeightTrouble["kind"], level: number, words: readonly number[], index: number, given: readonly number[]): void {
+    const known = this.#troubles.get(level);
+    if (known !== undefined && !(known.kind === "nan" && kind === "missing")) return;
+    this.#troubles.set(level, { kind, level, words, index, given });
   }
 
   /** Children and rows of the table come in the same order. */
@@ -347,8 +358,8 @@ export class Climb {
       while (row < weights.length && isBefore(rows, row, target)) row++;
       let same = row < weights.length;
       for (let w = 0; same && w < target.length; w++) same = rows[w]![row] === target[w];
-      if (!same && missing === undefined) throw trouble("missing", level, pathAt(words, j), step.children + j, []);
-      found[j] = same ? weights[row]! : missing!;
+      if (!same && missing === undefined) this.#note("missing", level, pathAt(words, j), step.children + j, []);
+      found[j] = same ? weights[row]! : (missing ?? Number.NaN);
     }
     step.row = row;
     return found;
@@ -358,7 +369,7 @@ export class Climb {
   #prefix(depth: number): (word: number, w: number) => number {
     const strides = this.#keys.spans.map((span, w) => {
       const inside = this.#keys.columns.filter((column, c) => column.word === w && c < depth);
-      return inside.at(-1)?.stride ?? span;
+      return inside.at(-1)?.stride ?? Math.max(1, span); // without records there are no paths, and the span is 0
     });
     return (word, w) => word - (word % strides[w]!);
   }
@@ -378,20 +389,19 @@ export class Climb {
       if (level === 1 || changed[j]! < depth) waiting.push(low[j]!);
       const first = waiting.at(-1)!;
       const other = same(first, low[j]!) ? high[j]! : low[j]!;
-      if (!same(first, other)) throw trouble("varies", level, pathAt(words, j), children + waiting.length - 1, [first, other]);
+      if (!same(first, other))
+        throw new WeightError({
+          kind: "varies",
+          level,
+          words: pathAt(words, j),
+          index: children + waiting.length - 1,
+          given: [first, other],
+        });
     }
   }
 }
 
 const same = (a: number, b: number): boolean => a === b || (a !== a && b !== b);
-
-const trouble = (
-  kind: WeightTrouble["kind"],
-  level: number,
-  words: readonly number[],
-  index: number,
-  given: readonly number[],
-): WeightError => new WeightError({ kind, level, words, index, given });
 
 const pathAt = (words: readonly Float64Array[], node: number): number[] => words.map((word) => word[node]!);
 

@@ -212,7 +212,7 @@ function widen(lows: Float64Array, highs: Float64Array, groups: Int32Array, weig
       continue;
     }
     const low = lows[node]!;
-    if (x < low || low !== low) lows[node] = x; // a number is below NaN
+    if (x < low || low !== low || (x === 0 && low === 0 && Object.is(x, -0))) lows[node] = x; // a number is below NaN, −0 below 0
     if (x > highs[node]! || x !== x) highs[node] = x;
   }
 }

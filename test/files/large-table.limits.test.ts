@@ -4,7 +4,10 @@ import { mkdirSync, readdirSync, watch } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FourfoldError } from "../../src/errors.ts";
+import { allowedPlaces } from "../../src/files/folders.ts";
 import { type LoadOptions, loadSpec } from "../../src/files/index.ts";
+import { outgrows } from "../../src/files/large-estimate.ts";
+import { parseSpec } from "../../src/files/spec.ts";
 import { createEngine, type Engine, type Result, type RunOptions } from "../../src/index.ts";
 import type { Job } from "../../src/job.ts";
 import { ROOT } from "../child.ts";
@@ -116,6 +119,19 @@ describe("when", () => {
     expect((await run(spec, { spill: "always" }, { backend: "reference" })).plan.backend).toBe("reference");
   });
 
+  test("files that are too small to hold so many records are not asked about", async () => {
+    const places = allowedPlaces(folder.path, []);
+    const asked = (file: string, records: number): Promise<boolean> => {
+      folder.file(file, `sensor,v,w\n${"1,2,3\n".repeat(records)}`);
+      const spec = parseSpec(JSON.stringify({ ...skewed(1), source: { file } }));
+      // DuckDB cannot so much as open a CSV file in this memory.
+      return outgrows(spec, places, { memoryBytesMax: 1e6 }, undefined);
+    };
+    expect(await asked("small.csv", 1000)).toBe(false);
+    expect((await failure(asked("larger.csv", 5000))).code).toBe("ERR_FOURFOLD_MEMORY");
+    expect((await failure(asked("pattern*.csv", 1))).code).toBe("ERR_FOURFOLD_MEMORY");
+  });
+
   test("where the estimate was wrong, memory that runs out sends the table to disk, unless it may not go there", async () => {
     const read = () => Promise.reject(new FourfoldError("ERR_FOURFOLD_MEMORY", "too much", {}));
     const wrong = async (options: LoadOptions): Promise<Job> => ({ ...(await load(skewed(1000), options)), read }) as Job;
@@ -205,6 +221,50 @@ describe("errors are those of tables in memory", () => {
     ["a table with two rows for a child", over(two, {}, table("('a', 1), ('b', 1), ('a', 2)"))],
     ["a table with an integer beyond 2^53", over(two, {}, table("('a', 1), ('b', 9007199254740993)"))],
     ["a table with a NaN", over(two, { nan: "error" }, table("('a', 'nan'::double), ('b', 1)"))],
+    ["a table with a null", over(two, {}, table("('a', 1), ('b', null)"))],
+    ["a table without a weight for a child, whose first weight is null", over(two, {}, table("('c', null), ('d', 1), ('b', 1)"))],
+    ["a table with 1.5 for a key that is 2", over("(2, 1, 2, 3), (1, 1, 2, 3)", {}, table("(1, 1), (1.5::DOUBLE, 1)"))],
+    [
+      "a table with 2^60 as DOUBLE for a key that is an integer",
+      over("(1152921504606846976, 1, 2, 3)", {}, table("(1152921504606846976::DOUBLE, 1)")),
+    ],
+    ["a table with infinity for a null key", over("(null::DOUBLE, 1, 2, 3)", { nullKeys: "group" }, table("('inf'::DOUBLE, 1)"))],
+    ["a weight that is null", over("('b', 1, null, 3), ('a', 1, 2, 3)", {}, { reduce: "sum" }, weighted({ column: "w" }))],
+    ["a weight of an outer level that is null", over("('b', 1, 2, null), ('a', 1, 2, 3)", {}, weighted({ column: "x" }))],
+    ["an expression that is null", over("('b', 1, null, 3)", {}, { reduce: "sum" }, weighted({ expression: "w + 1" }))],
+    ["an integer type that is refused", over("('b', 1::BIGINT, 2, 3)", { int64: "reject" })],
+    ["a condition that is none", over(two, { source: { sql: "select 'a' as k, 1 as v", where: "nothing > 1" } })],
+    [
+      "a weight that varies before an integer beyond 2^53",
+      over("('a', 1, 2, 3), ('a', 1, 2, 4), ('b', 9007199254740993, 2, 3)", {}, weighted({ column: "x" })),
+    ],
+    [
+      "an integer beyond 2^53 before a weight that varies",
+      over("('a', 9007199254740993, 2, 3), ('b', 1, 2, 4), ('b', 1, 2, 3)", {}, weighted({ column: "x" })),
+    ],
+    [
+      "a weight that varies beside a table that is not there",
+      {
+        ...over("('a', 1, 2, 3), ('a', 1, 2, 4)"),
+        levels: [
+          { name: "leaf", by: ["k"], reduce: "sum" },
+          { name: "mid", by: [], ...weighted({ column: "x" }) },
+          { name: "all", by: [], ...weighted({ table: { file: "nowhere.csv" }, value: "y" }) },
+        ],
+      },
+    ],
+    [
+      "a list of another length beside a table that is not there",
+      {
+        ...over("('a', 1, 2, 3), ('b', 1, 2, 4)"),
+        levels: [
+          { name: "leaf", by: ["k"], reduce: "sum" },
+          { name: "mid", by: [], ...weighted([1]) },
+          { name: "all", by: [], ...weighted({ table: { file: "nowhere.csv" }, value: "y" }) },
+        ],
+      },
+    ],
+    ["a table without a row after one with a NaN", over(two, { nan: "error" }, table("('a', 'nan'::double)"))],
     ["a column that is not there", over(two, { value: "z" })],
     ["a key that is no key", { ...over(two), source: { sql: "select [1] as k, 2 as v" } }],
     ["a file that is not there", { ...over(two), source: { file: "nowhere.parquet" } }],
@@ -222,6 +282,22 @@ describe("errors are those of tables in memory", () => {
   test("a weight that a table leaves out is what `missing` says", async () => {
     const spec = over(two, {}, table("('a', 10)", { missing: 1 }));
     expect((await run(spec, { spill: "always" })).value).toBe(21);
+  });
+
+  test("zeros, infinite keys and integers of text have the bits of the table in memory", async () => {
+    folder.file("zeros.csv", `k,v\n${"1,-0\n".repeat(3)}2,5\n`);
+    const minimum = { source: { file: "zeros.csv" }, value: "v", levels: [{ name: "k", by: ["k"], reduce: "min" }] };
+    const mixed = over("('a', 1, 2, 0.0::DOUBLE), ('a', 1, 2, '-0.0'::DOUBLE)", {}, weighted({ column: "x" }));
+    const infinite = over("('inf'::DOUBLE, 1, 2, 3), (null, 2, 2, 3)", { nullKeys: "group" }, table("('inf'::DOUBLE, 4), (null, 8)"));
+    for (const [spec, expected] of [
+      [minimum, [-0, 5]],
+      [infinite, [20]],
+    ] as const) {
+      expect(Array.from((await run(spec, { spill: "never" })).values)).toEqual(expected);
+      expect(Array.from((await run(spec, { spill: "always" })).values)).toEqual(expected);
+    }
+    for (const spill of ["never", "always"] as const)
+      expect((await run(mixed, { spill }, { keep: "all" })).level("leaf").at("a").weight).toBe(-0);
   });
 
   test("a source that gives other rows each time is told", async () => {
