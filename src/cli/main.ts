@@ -4,6 +4,7 @@
  * It loads nothing that help and version do not need; docs/cli.md is the reader's page.
  */
 import { readFileSync } from "node:fs";
+import { systemReason } from "../errors.ts";
 import { unknownName } from "./args.ts";
 import { EXIT, type Failure, failureOf } from "./failure.ts";
 import { commandHelp, generalHelp, isCommand } from "./usage.ts";
@@ -73,7 +74,8 @@ function interruptible(): AbortController {
 // The reader of a pipe went away: it has what it wanted.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
-  throw error;
+  process.stderr.write(`fourfold: stdout cannot be written: ${systemReason(error) ?? error.message} [ERR_FOURFOLD_OUTPUT]\n`);
+  process.exit(EXIT.failed);
 });
 process.stderr.on("error", () => undefined);
 

@@ -1,4 +1,6 @@
 /** `fourfold run`: one question, one answer, in one format, to one place. */
+
+import { show } from "../errors.ts";
 import { RESULT_FORMATS, type ResultFormat, resultFormat, resultPieces } from "../files/index.ts";
 import { createEngine } from "../index.ts";
 import { choice, readArgs, usageError } from "./args.ts";
@@ -40,7 +42,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   const parsed = readArgs("run", args, RUN_OPTIONS);
   const question = readQuestion("run", parsed);
   const { out } = parsed.values;
-  const format = choice("format", parsed.values.format, FORMATS) ?? resultFormat(out ?? "") ?? "table";
+  const format = choice("format", parsed.values.format, FORMATS) ?? formatOf(out);
   const best = choice("best", parsed.values.best, ["lowest", "highest"]);
   if (best !== undefined && format !== "table")
     throw usageError(`--best belongs to the table, the format is ${format}`, "Leave --best out, or say --format table", best);
@@ -81,4 +83,16 @@ async function answerTo(question: Question, format: (typeof FORMATS)[number], si
   } finally {
     bar.end();
   }
+}
+
+/** What the ending of a file says; without one, and for plain text, the table for people. */
+function formatOf(out: string | undefined): "table" | ResultFormat {
+  if (out === undefined || out === "-") return "table";
+  const format = resultFormat(out);
+  if (format !== undefined || /(^|[\\/])[^.\\/]*$|\.txt$|\.log$/i.test(out) || !/\.[^.\\/]+$/.test(out)) return format ?? "table";
+  throw usageError(
+    `the ending of ${show(out)} says no format`,
+    `End it in one of ${RESULT_FORMATS.map((name) => `.${name}`).join(", ")}, or say --format`,
+    out,
+  );
 }

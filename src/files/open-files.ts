@@ -67,7 +67,7 @@ export async function openFiles(
     if (lenient !== undefined) return { table: lenient.call([plain], []), columns: lenient.columns, subject, rejected: lenient.rejected };
     const columns = await db.columns(`from ${call(plain)}`, watch);
     const { retyped, columns: read } = await withoutRounding(db, source, columns, call(plain), watch);
-    return { table: partOf(source, call, [plain, ...retyped], []), columns: read, subject };
+    return { table: partOf(source, call, [plain, ...retyped], [], read), columns: read, subject };
   }
   const own = lenient?.columns ?? (await db.columns(`from ${call(plain)}`, watch));
   const keys = [...hive.keys, ...hive.outside];
@@ -82,22 +82,32 @@ export async function openFiles(
   const parts = ["hive_partitioning = true", "hive_types_autocast = false", `hive_types = ${types}`];
   const { retyped, columns: read } = lenient ? { retyped: [], columns: own } : await withoutRounding(db, source, own, call(plain), watch);
   const reader = lenient === undefined ? call : (...options: readonly string[]): string => lenient.call(options, keys);
-  const table = partOf(source, reader, [...parts, ...retyped], hive.outside);
+  const table = partOf(source, reader, [...parts, ...retyped], hive.outside, read);
   const columns = await db.columns(`from ${table}`, watch);
   return { table, columns: [...read, ...columns.slice(own.length)], subject, ...(lenient && { rejected: lenient.rejected }) };
 }
 
 /**
- * The call of a reader without some columns, and only for the part of its files that a source may name: DuckDB sniffs all of them, so the part has
- * the columns and types that all have. Of the others it opens none if the column of paths is called "filename"; by any other name it opens them all
- * and finds that nothing in them passes.
+ * The call of a reader without some columns, and only for the part of its files that a source may name, with the columns and types that all of
+ * them have. Parquet and JSON: DuckDB looks at all, and opens none of the others if the column of paths is called "filename"; by any other name it
+ * opens them all and finds that nothing in them passes. CSV: the one file, with the types said, since a file that DuckDB passes over so would lend
+ * the others its order of columns.
  */
 function partOf(
-  { part }: SpecFiles,
+  source: SpecFiles,
   call: (...options: readonly string[]) => string,
   options: readonly string[],
   without: readonly string[],
+  columns: readonly SourceColumn[],
 ): string {
+  const { part, format } = source;
+  if (part !== undefined && (format === "csv" || format === "tsv")) {
+    const said = options.filter((option) => !option.startsWith("types = "));
+    const positional = source.csv?.header === false && source.csv.columns !== undefined;
+    const types = positional ? [] : [`types = ${struct(columns.map((column) => [column.name, typeText(column)]))}`];
+    const one = `read_csv(${[quoted(literally(part.path)), ...optionsOf(source), ...said, ...types].join(", ")})`;
+    return without.length === 0 ? one : `(select * exclude (${without.map(identifier).join(", ")}) from ${one})`;
+  }
   const from = part === undefined ? call(...options) : call(...options, `filename = ${quoted(part.column)}`);
   const excluded = part === undefined ? without : [...without, part.column];
   if (excluded.length === 0) return from;
@@ -105,6 +115,12 @@ function partOf(
   const within = first === undefined ? "" : ` and file_row_number >= ${first} and file_row_number < ${end}`;
   const where = part === undefined ? "" : ` where ${identifier(part.column)} = ${quoted(part.path)}${within}`;
   return `(select * exclude (${excluded.map(identifier).join(", ")}) from ${from}${where})`;
+}
+
+/** A type as SQL has it. */
+function typeText({ type, width, scale }: Column): string {
+  if (type === "DECIMAL" && width !== undefined) return `DECIMAL(${width}, ${scale ?? 0})`;
+  return type === "TIMESTAMP_TZ" ? "TIMESTAMPTZ" : type === "TIME_TZ" ? "TIMETZ" : type;
 }
 
 /** The options of a reader that the spec sets. */

@@ -171,7 +171,9 @@ describe("weights of a spec mean what they mean to fourfold run", () => {
       fourfold(["stream", "w.json", "--file", "w.ndjson", "--keep", "all", "--format", "csv"], { cwd: folder }),
     );
     const cut = (text: string, columns: number): string[] => text.split("\r\n").map((line) => line.split(",").slice(columns).join(","));
-    expect(cut(stream, 9).slice(1)).toEqual(cut(batch, 0).slice(1));
+    // A run's rows end with the node's weight, which a stream's have not.
+    const unweighed = batch.split("\r\n").map((line) => line.split(",").slice(0, -1).join(","));
+    expect(cut(stream, 9).slice(1)).toEqual(unweighed.slice(1));
   });
 });
 

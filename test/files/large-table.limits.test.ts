@@ -207,7 +207,10 @@ describe("errors are those of tables in memory", () => {
   test.each([
     ["a null key", over("('b', 1, 2, 3), (null, 2, 3, 4)")],
     ["an integer beyond 2^53", over("('b', 1, 2, 3), ('a', 9007199254740993, 3, 4)")],
-    ["a weight beyond 2^53", over("('b', 1, 9007199254740993, 3), ('a', 2, 2, 4)", {}, { reduce: "sum" }, weighted({ column: "w" }))],
+    [
+      "a weight beyond 2^53",
+      over("('b', 1, 9007199254740993, 3), ('a', 2, 2, 4)", {}, { reduce: "sum" }, weighted({ column: "w", missing: "error" })),
+    ],
     ["a NaN", over("('b', 1, 2, 3), ('a', 'nan'::double, 3, 4)", { nan: "error" })],
     ["a null", over("('b', null, 2, 3), ('a', null, 3, 4)", { nan: "error" })],
     ["a weight that varies", over("('b', 1, 2, 3), ('b', 2, 3, 4), ('a', 2, 3, 4)", {}, weighted({ column: "x" }))],
@@ -229,9 +232,12 @@ describe("errors are those of tables in memory", () => {
       over("(1152921504606846976, 1, 2, 3)", {}, table("(1152921504606846976::DOUBLE, 1)")),
     ],
     ["a table with infinity for a null key", over("(null::DOUBLE, 1, 2, 3)", { nullKeys: "group" }, table("('inf'::DOUBLE, 1)"))],
-    ["a weight that is null", over("('b', 1, null, 3), ('a', 1, 2, 3)", {}, { reduce: "sum" }, weighted({ column: "w" }))],
-    ["a weight of an outer level that is null", over("('b', 1, 2, null), ('a', 1, 2, 3)", {}, weighted({ column: "x" }))],
-    ["an expression that is null", over("('b', 1, null, 3)", {}, { reduce: "sum" }, weighted({ expression: "w + 1" }))],
+    [
+      "a weight that is null",
+      over("('b', 1, null, 3), ('a', 1, 2, 3)", {}, { reduce: "sum" }, weighted({ column: "w", missing: "error" })),
+    ],
+    ["a weight of an outer level that is null", over("('b', 1, 2, null), ('a', 1, 2, 3)", {}, weighted({ column: "x", missing: "error" }))],
+    ["an expression that is null", over("('b', 1, null, 3)", {}, { reduce: "sum" }, weighted({ expression: "w + 1", missing: "error" }))],
     ["an integer type that is refused", over("('b', 1::BIGINT, 2, 3)", { int64: "reject" })],
     ["a condition that is none", over(two, { source: { sql: "select 'a' as k, 1 as v", where: "nothing > 1" } })],
     [

@@ -116,7 +116,7 @@ describe("weights of each kind give the bits of exact rational arithmetic", () =
 
   test("records that are skipped need no weight", async () => {
     folder.file("skip.ndjson", '{"k":1,"value":2,"w":3}\n{"k":1,"value":null,"w":null}\n');
-    const levels = [{ name: "leaf", by: ["k"], reduce: "weightedMean", weights: { column: "w" } }];
+    const levels = [{ name: "leaf", by: ["k"], reduce: "weightedMean", weights: { column: "w", missing: "error" } }];
     const skipping = { source: { file: "skip.ndjson" }, value: "value", levels, nan: "skip" };
     expect(await rolled(engine, folder.spec("spec.json", skipping))).toEqual([[[[1], 2]]]);
     const error = await failure(folder.read({ ...skipping, nan: "propagate" }));
@@ -124,13 +124,17 @@ describe("weights of each kind give the bits of exact rational arithmetic", () =
   });
 });
 
-describe("a weight that is missing is an error that names where", () => {
+describe("a weight that is missing is an error that names where, if it is asked for or in a table", () => {
   const row = RECORDS.findIndex((record) => record[1] === 0 && record[of("qty")] === null);
 
   test.each([
-    [spec({ column: "qty" }, "count"), "/levels/0/weights", `level "leaf": column "qty" is null in row`],
-    [spec({ expression: "qty * price" }, "count"), "/levels/0/weights", 'level "leaf": column "(qty * price)" is null in row'],
-    [spec({ column: "price" }, { column: "area" }), "/levels/1/weights", 'level "all": column "area" is null in row'],
+    [spec({ column: "qty", missing: "error" }, "count"), "/levels/0/weights", `level "leaf": column "qty" is null in row`],
+    [
+      spec({ expression: "qty * price", missing: "error" }, "count"),
+      "/levels/0/weights",
+      'level "leaf": column "(qty * price)" is null in row',
+    ],
+    [spec({ column: "price" }, { column: "area", missing: "error" }), "/levels/1/weights", 'level "all": column "area" is null in row'],
     [
       spec({ column: "price" }, { table: { file: "areas.csv" }, value: "m2" }),
       "/levels/1/weights",
@@ -150,8 +154,22 @@ describe("a weight that is missing is an error that names where", () => {
   });
 
   test("the row is the first of all", async () => {
-    const error = await failure(folder.read(spec({ column: "qty" }, "count", { source: { file: "r.ndjson", where: "k = 0" } })));
+    const weights = { column: "qty", missing: "error" };
+    const error = await failure(folder.read(spec(weights, "count", { source: { file: "r.ndjson", where: "k = 0" } })));
     expect(error.at?.row).toBe(row);
+  });
+
+  test("otherwise a null in a column is NaN (contract clause 10)", async () => {
+    folder.file("nulls.ndjson", '{"k":1,"value":2,"w":3}\n{"k":1,"value":2,"w":null}\n{"k":2,"value":5,"w":4}\n');
+    const levels = [{ name: "leaf", by: ["k"], reduce: "weightedSum", weights: { column: "w" } }];
+    const propagating = { source: { file: "nulls.ndjson" }, value: "value", levels };
+    expect(await rolled(engine, folder.spec("spec.json", propagating))).toEqual([
+      [
+        [[1], Number.NaN],
+        [[2], 20],
+      ],
+    ]);
+    expect((await failure(folder.read({ ...propagating, nan: "error" }))).code).toBe("ERR_FOURFOLD_NAN");
   });
 });
 
