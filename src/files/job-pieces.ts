@@ -8,6 +8,7 @@ import { type Allowed, resolvePath } from "./folders.ts";
 import type { JobInput } from "./job-inputs.ts";
 import { FILE_COLUMNS, type JobPiece } from "./job-manifest.ts";
 import { openSource, placed } from "./source.ts";
+import type { SourceColumn } from "./source-columns.ts";
 import type { SpecContent, SpecSource } from "./spec.ts";
 import { quoted } from "./sql.ts";
 
@@ -108,7 +109,11 @@ function cutRows(whole: Pick<JobPiece, "file" | "column" | "bytes">, groups: rea
 }
 
 /** The source of one piece. */
-export function sourceOf(source: SpecSource, { file, from, to, part, column }: JobPiece): SpecSource {
+export function sourceOf(
+  source: SpecSource,
+  { file, from, to, part, column }: JobPiece,
+  columns: readonly SourceColumn[] | undefined,
+): SpecSource {
   if ("sql" in source || file === null) return source;
-  return { ...source, part: { path: file, column, ...(part ? { rows: [from, to] as const } : {}) } };
+  return { ...source, part: { path: file, column, ...(part ? { rows: [from, to] as const } : {}), ...(columns && { columns }) } };
 }

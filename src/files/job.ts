@@ -32,6 +32,9 @@ import { type CheckedJobOptions, checkJobOptions, type JobOptions, type JobProgr
 import { checkPieces, cutSource, sourceOf } from "./job-pieces.ts";
 import { JobState, shapeOf } from "./job-state.ts";
 import { limitsOf, placesOf, readText } from "./load.ts";
+import { openFiles } from "./open-files.ts";
+import { placed } from "./source.ts";
+import type { SourceColumn } from "./source-columns.ts";
 import { parseSpec, type SpecContent, type SpecLevel } from "./spec.ts";
 import { readTableIn } from "./table.ts";
 
@@ -85,6 +88,7 @@ class JobRun {
   /** Numbers of pieces whose files are there. */
   readonly #waiting = new Set<number>();
   #piecesRead = 0;
+  #ofAll: Promise<readonly SourceColumn[]> | undefined;
 
   constructor(spec: SpecContent, allowed: Allowed, limits: DatabaseLimits, options: CheckedJobOptions, folder: JobFolder, db: Database) {
     this.#spec = spec;
@@ -225,7 +229,11 @@ class JobRun {
     const inputs = this.#manifest.plan.inputs.filter(({ path }) => piece.file === null || path === piece.file);
     await this.#checkUnchanged(inputs);
     const state = this.#empty();
-    const content = { ...this.#spec, source: sourceOf(this.#spec.source, piece), levels: this.#spec.levels.map(asRead) };
+    const content = {
+      ...this.#spec,
+      source: sourceOf(this.#spec.source, piece, await this.#columns(db)),
+      levels: this.#spec.levels.map(asRead),
+    };
     try {
       const table = await readTableIn(db, content, this.#allowed, this.#limits, { signal, nan: this.#policy.nan });
       for (const _ of state.add(table, intervalOf(piece))) await turn(undefined, { signal });
@@ -238,6 +246,19 @@ class JobRun {
     await this.#folder.writePiece(number, state.encode(this.#identity));
     this.#waiting.add(number);
     this.#piecesRead++;
+  }
+
+  /** The columns of all CSV files together, looked at once. */
+  #columns(db: Database): Promise<readonly SourceColumn[] | undefined> {
+    const { source, document } = this.#spec;
+    if ("sql" in source || (source.format !== "csv" && source.format !== "tsv")) return Promise.resolve(undefined);
+    this.#ofAll ??= openFiles(db, source, this.#allowed, this.#options.signal).then(
+      ({ columns }) => columns,
+      (error: unknown) => {
+        throw placed(error, document, "/source/file");
+      },
+    );
+    return this.#ofAll;
   }
 
   /** Merges the pieces that wait, and keeps the result in their place. */

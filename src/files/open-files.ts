@@ -8,7 +8,7 @@ import type { Column, Database, Watch } from "./duckdb.ts";
 import { type Allowed, literally, readerPath } from "./folders.ts";
 import { lenientReader, type Rejected } from "./lenient.ts";
 import type { SourceColumn } from "./source-columns.ts";
-import type { SpecFiles } from "./spec-source.ts";
+import type { FilePart, SpecFiles } from "./spec-source.ts";
 import { identifier, quoted, struct } from "./sql.ts";
 import { integersOf } from "./text-integers.ts";
 
@@ -56,22 +56,37 @@ export async function openFiles(
   const subject = subjectOf(given);
   const watch: Watch = { signal, subject };
   const list = paths.length === 1 ? quoted(paths[0] as string) : `[${paths.map(quoted).join(", ")}]`;
-  const options = optionsOf(source);
-  const call = (...more: readonly string[]): string => `${READERS[source.format]}(${[list, ...options, ...more].join(", ")})`;
+  const { part, format } = source;
+  const isCsv = format === "csv" || format === "tsv";
+  // CSV that DuckDB passes over by its path would lend the others its order of columns: a part is read alone, with the types of all.
+  const alone = isCsv ? part : undefined;
+  const filtered = isCsv ? undefined : part;
+  const several = alone === undefined && (paths.length > 1 || paths.some((path) => /[*?[]/.test(path)));
+  // JSON is read by name anyway. The others would be read with the types of the first file. (A reader that keeps rejected rows cannot.)
+  const byName = several && (format === "parquet" || (isCsv && tolerance === undefined));
+  const own = optionsOf(source);
+  const options = byName ? [...own, "union_by_name = true"] : own;
+  const files = alone === undefined ? list : quoted(literally(alone.path));
+  const call = (...more: readonly string[]): string => `${READERS[format]}(${[files, ...options, ...more].join(", ")})`;
   const hive = await partitionsOf(db, source, given, paths, allowed, watch);
   const plain = "hive_partitioning = false";
   const lenient =
     tolerance &&
     (await lenientReader(db, { format: source.format, csv: source.csv, files: paths, options, numbers: tolerance.numbers }, watch));
+  // By name a column that a file lacks would be null.
+  const schemas = byName && lenient === undefined ? (isCsv ? await csvSchemas(db, paths, own, watch) : parquetSchemas(list)) : undefined;
+  const lacking = schemas === undefined ? NONE : await lackingFiles(db, schemas, watch);
+  const known = (columns: readonly SourceColumn[]): readonly SourceColumn[] =>
+    columns.map((column) => (lacking.has(column.name) ? { ...column, lackedBy: lacking.get(column.name) as string } : column));
   if (hive === undefined) {
     if (lenient !== undefined) return { table: lenient.call([plain], []), columns: lenient.columns, subject, rejected: lenient.rejected };
     const columns = await db.columns(`from ${call(plain)}`, watch);
-    const { retyped, columns: read } = await withoutRounding(db, source, columns, call(plain), watch);
-    return { table: partOf(source, call, [plain, ...retyped], [], read), columns: read, subject };
+    const { retyped, columns: read } = alone ? withTypesOf(alone, columns) : await withoutRounding(db, source, columns, call(plain), watch);
+    return { table: partOf(filtered, call, [plain, ...retyped], []), columns: known(read), subject };
   }
-  const own = lenient?.columns ?? (await db.columns(`from ${call(plain)}`, watch));
+  const columnsOfFiles = lenient?.columns ?? (await db.columns(`from ${call(plain)}`, watch));
   const keys = [...hive.keys, ...hive.outside];
-  const twice = own.find(({ name }) => keys.some((key) => key.toLowerCase() === name.toLowerCase()));
+  const twice = columnsOfFiles.find(({ name }) => keys.some((key) => key.toLowerCase() === name.toLowerCase()));
   if (twice !== undefined)
     throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${subject}: ${show(twice.name)} is a column of the files and a part of their paths`, {
       given: twice.name,
@@ -80,34 +95,33 @@ export async function openFiles(
     });
   const types = `{${keys.map((key) => `${quoted(key)}: ${hive.integers.includes(key) ? "BIGINT" : "VARCHAR"}`).join(", ")}}`;
   const parts = ["hive_partitioning = true", "hive_types_autocast = false", `hive_types = ${types}`];
-  const { retyped, columns: read } = lenient ? { retyped: [], columns: own } : await withoutRounding(db, source, own, call(plain), watch);
-  const reader = lenient === undefined ? call : (...options: readonly string[]): string => lenient.call(options, keys);
-  const table = partOf(source, reader, [...parts, ...retyped], hive.outside, read);
+  const { retyped, columns: read } = lenient
+    ? { retyped: [], columns: columnsOfFiles }
+    : alone
+      ? withTypesOf(alone, columnsOfFiles)
+      : await withoutRounding(db, source, columnsOfFiles, call(plain), watch);
+  const readThem = lenient === undefined ? call : (...options: readonly string[]): string => lenient.call(options, keys);
+  const table = partOf(filtered, readThem, [...parts, ...retyped], hive.outside);
   const columns = await db.columns(`from ${table}`, watch);
-  return { table, columns: [...read, ...columns.slice(own.length)], subject, ...(lenient && { rejected: lenient.rejected }) };
+  return {
+    table,
+    columns: [...known(read), ...columns.slice(columnsOfFiles.length)],
+    subject,
+    ...(lenient && { rejected: lenient.rejected }),
+  };
 }
 
 /**
  * The call of a reader without some columns, and only for the part of its files that a source may name, with the columns and types that all of
- * them have. Parquet and JSON: DuckDB looks at all, and opens none of the others if the column of paths is called "filename"; by any other name it
- * opens them all and finds that nothing in them passes. CSV: the one file, with the types said, since a file that DuckDB passes over so would lend
- * the others its order of columns.
+ * them have: DuckDB looks at all, and opens none of the others if the column of paths is called "filename"; by any other name it opens them all and
+ * finds that nothing in them passes.
  */
 function partOf(
-  source: SpecFiles,
+  part: FilePart | undefined,
   call: (...options: readonly string[]) => string,
   options: readonly string[],
   without: readonly string[],
-  columns: readonly SourceColumn[],
 ): string {
-  const { part, format } = source;
-  if (part !== undefined && (format === "csv" || format === "tsv")) {
-    const said = options.filter((option) => !option.startsWith("types = "));
-    const positional = source.csv?.header === false && source.csv.columns !== undefined;
-    const types = positional ? [] : [`types = ${struct(columns.map((column) => [column.name, typeText(column)]))}`];
-    const one = `read_csv(${[quoted(literally(part.path)), ...optionsOf(source), ...said, ...types].join(", ")})`;
-    return without.length === 0 ? one : `(select * exclude (${without.map(identifier).join(", ")}) from ${one})`;
-  }
   const from = part === undefined ? call(...options) : call(...options, `filename = ${quoted(part.column)}`);
   const excluded = part === undefined ? without : [...without, part.column];
   if (excluded.length === 0) return from;
@@ -115,6 +129,48 @@ function partOf(
   const within = first === undefined ? "" : ` and file_row_number >= ${first} and file_row_number < ${end}`;
   const where = part === undefined ? "" : ` where ${identifier(part.column)} = ${quoted(part.path)}${within}`;
   return `(select * exclude (${excluded.map(identifier).join(", ")}) from ${from}${where})`;
+}
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+/** The option that gives columns of one file the types that all files have, and the columns. Those of no other file stay as they are. */
+function withTypesOf(
+  { columns: all = [] }: FilePart,
+  mine: readonly Column[],
+): { readonly retyped: readonly string[]; readonly columns: readonly SourceColumn[] } {
+  const columns = mine.map((column): SourceColumn => all.find(({ name }) => name === column.name) ?? column);
+  return { retyped: columns.length === 0 ? [] : [`types = ${struct(columns.map((column) => [column.name, typeText(column)]))}`], columns };
+}
+
+/** The files and columns of Parquet files, as a table expression. */
+function parquetSchemas(list: string): string {
+  return `(select distinct file_name as file, name from parquet_schema(${list}) where num_children is null)`;
+}
+
+/** The same of CSV files: each is looked at alone. Undefined for one file. */
+async function csvSchemas(db: Database, paths: readonly string[], options: readonly string[], watch: Watch): Promise<string | undefined> {
+  const rows: string[] = [];
+  let files = 0;
+  for (const path of paths)
+    for await (const chunk of db.chunks(`select file from glob(${quoted(path)})`, watch))
+      for (const file of chunk.cells(0) as string[]) {
+        files++;
+        const alone = [quoted(literally(file)), ...options, "hive_partitioning = false"].join(", ");
+        for (const { name } of await db.columns(`from read_csv(${alone})`, { ...watch, subject: file }))
+          rows.push(`(${quoted(file)}, ${quoted(name)})`);
+      }
+  return files < 2 ? undefined : `(select * from (values ${rows.join(", ")}) as t(file, name))`;
+}
+
+/** The columns that some files have and others lack, each with a file that lacks it. */
+async function lackingFiles(db: Database, schemas: string, watch: Watch): Promise<ReadonlyMap<string, string>> {
+  const files = `(select distinct file from ${schemas})`;
+  const sql = `select name, min(file) from (select n.name, f.file from (select distinct name from ${schemas}) n cross join ${files} f
+    except select name, file from ${schemas}) group by name`;
+  const lacking = new Map<string, string>();
+  for await (const chunk of db.chunks(sql, watch))
+    for (let row = 0; row < chunk.rows; row++) lacking.set(String(chunk.cells(0)[row]), String(chunk.cells(1)[row]));
+  return lacking;
 }
 
 /** A type as SQL has it. */

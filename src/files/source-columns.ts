@@ -19,6 +19,8 @@ export const ROW = "number of the record";
 
 /** A column of a source. */
 export interface SourceColumn extends Column {
+  /** A file of several that has no such column: whoever asks for the column is told. */
+  readonly lackedBy?: string;
   /**
    * Text whose first records are integers, read as DOUBLE: later ones may be no integers, or beyond 2^53. (As BIGINT, which is what DuckDB takes
    * it for, it would round them without a word.)
@@ -96,7 +98,7 @@ export function tableOf(opened: Opened): string {
 export function columnOf(opened: Opened, name: string, role: string): SourceColumn {
   const same = opened.columns.filter((column) => column.name.toLowerCase() === name.toLowerCase());
   const exact = same.filter((column) => column.name === name);
-  if (exact.length === 1 && same.length === 1) return exact[0] as SourceColumn;
+  if (exact.length === 1 && same.length === 1) return whole(exact[0] as SourceColumn, role);
   if (same.length > 1)
     throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${role}: ${opened.subject} has ${same.length} columns called ${show(name)}`, {
       given: name,
@@ -115,6 +117,17 @@ export function columnOf(opened: Opened, name: string, role: string): SourceColu
       ...(meant === undefined ? {} : { fix: `Did you mean ${show(meant)}?` }),
     },
   );
+}
+
+/** @throws FourfoldError ERR_FOURFOLD_COLUMN where a file has no such column */
+function whole(column: SourceColumn, role: string): SourceColumn {
+  const { name, lackedBy } = column;
+  if (lackedBy === undefined) return column;
+  throw new FourfoldError("ERR_FOURFOLD_COLUMN", `${role}: ${lackedBy} has no column ${show(name)}, which other files have`, {
+    given: name,
+    at: { file: lackedBy, column: name },
+    fix: "Leave the file out, or read the files apart by SQL",
+  });
 }
 
 /** True for a column of numbers. */

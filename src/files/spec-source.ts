@@ -1,6 +1,7 @@
 /** The sources of a spec: one SELECT, or files with how they are read; what is kept of them; and the columns that a hierarchy adds. */
 import { show } from "../errors.ts";
 import { type JsonDocument, type JsonObject, type JsonValue, pointerStep } from "./json.ts";
+import type { SourceColumn } from "./source-columns.ts";
 import { booleanAt, choiceAt, objectAt, oneOf, required, specError, textAt } from "./spec-checks.ts";
 import { type CsvOptions, csvAt } from "./spec-csv.ts";
 
@@ -71,6 +72,8 @@ export interface FilePart {
   readonly column: string;
   /** From the first row to the one behind the last, of a Parquet file. */
   readonly rows?: readonly [from: number, to: number];
+  /** Of CSV: the columns that all files together have. */
+  readonly columns?: readonly SourceColumn[];
 }
 
 /** Where a table comes from: one SELECT, or files and globs; paths are relative to the spec. */
