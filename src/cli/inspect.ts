@@ -4,6 +4,7 @@ import { openResult, type StoredNode, type StoredResult, type TopOptions } from 
 import { choice, type Parsed, readArgs, usageError, wholeNumber } from "./args.ts";
 import { openDestination } from "./destination.ts";
 import { EXIT } from "./failure.ts";
+import { refuseInput } from "./inputs.ts";
 import { csvChange, csvChildren, csvNodes, jsonChange, jsonChildren, jsonNodes } from "./inspect-formats.ts";
 import { tableChange, tableChildren, tableNodes } from "./inspect-table.ts";
 
@@ -37,6 +38,7 @@ export async function inspect(args: readonly string[], signal: AbortSignal): Pro
   const format = choice("format", values.format, ["table", "json", "csv"]) ?? "table";
   const top = topOf(values.top) ?? (format === "table" ? TOP : Number.POSITIVE_INFINITY);
   const options: TopOptions = { top, output: wholeNumber("output", values.output) ?? 0 };
+  await refuseInput(values.out, async () => [file, ...(values.diff === undefined ? [] : [values.diff])]);
   const destination = await openDestination(values.out);
   const { colour } = destination;
   const result = await openResult(file, { signal });

@@ -31,14 +31,18 @@ export const QUESTION_OPTIONS = {
   column: { type: "string" },
   shape: { type: "string" },
   dtype: { type: "string" },
+  int64: { type: "string" },
   verbose: { type: "boolean" },
 } as const;
 
 /** What a tensor's file is called; a raw file has any name. */
 const TENSOR_ENDING = /\.(npy|npz|zarr|arrow|arrows|feather|ipc)[/\\]?$/i;
 
+/** What tables and results are called that people try to run. */
+const TABLE_ENDING = /\.(csv|tsv|ndjson|jsonl|parquet)(\.(gz|zst))?$/i;
+
 /** The options of tensors alone. */
-const TENSOR_OPTIONS = ["weights", "reduce", "array", "column", "shape", "dtype"] as const;
+const TENSOR_OPTIONS = ["weights", "reduce", "array", "column", "shape", "dtype", "int64"] as const;
 
 /** The options of tables alone. */
 const TABLE_OPTIONS = ["memory", "spill", "spill-dir", "spill-bytes-max"] as const;
@@ -110,6 +114,12 @@ export function readQuestion(command: string, { values, positionals }: Parsed<ty
   const weights = listed("weights", values.weights) ?? [];
   const reduce = listed("reduce", values.reduce) ?? [];
   const isTensor = TENSOR_ENDING.test(file) || (values.shape !== undefined && values.dtype !== undefined);
+  if (!isTensor && TABLE_ENDING.test(file))
+    throw usageError(
+      `${show(file)} is no spec`,
+      `${command} takes a spec, a JSON file that names a source and levels: docs/spec.md; fourfold inspect opens results`,
+      file,
+    );
   const foreign = TENSOR_OPTIONS.find((name) => values[name] !== undefined);
   if (!isTensor && foreign !== undefined)
     throw usageError(
@@ -160,9 +170,11 @@ function tableLimits(values: Parsed<typeof QUESTION_OPTIONS>["values"]): Questio
   };
 }
 
-function tensorOptions({ array, column, shape, dtype }: Parsed<typeof QUESTION_OPTIONS>["values"]): TensorOptions {
+function tensorOptions({ array, column, shape, dtype, int64: given }: Parsed<typeof QUESTION_OPTIONS>["values"]): TensorOptions {
   const extents = listed("shape", shape === undefined ? undefined : [shape])?.map((extent) => wholeNumber("shape", extent)!);
+  const int64 = choice("int64", given, ["exact", "number", "reject"]);
   return {
+    ...(int64 !== undefined && { int64 }),
     ...(array !== undefined && { array }),
     ...(column !== undefined && { column }),
     ...(extents !== undefined && { shape: extents }),

@@ -6,6 +6,7 @@ import { createEngine } from "../index.ts";
 import { choice, readArgs, usageError } from "./args.ts";
 import { isTerminal, openDestination } from "./destination.ts";
 import { EXIT } from "./failure.ts";
+import { inputsOf, refuseInput } from "./inputs.ts";
 import { answerOfJob, jobOf } from "./job.ts";
 import { progressBar } from "./progress.ts";
 import {
@@ -49,6 +50,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   if (BINARY.includes(format) && isTerminal(out))
     throw usageError(`--format ${format} is not for a terminal`, `Name a file: --out nodes.${format}; or a pipe`, format);
   const job = jobOf(question, parsed.values);
+  await refuseInput(out, () => inputsOf(question, signal));
   if (job !== undefined && Object.keys(question.limits).length > 0)
     throw usageError("--memory and --spill belong to a run without a job, which reads piece by piece anyway", "Leave them out, or --job");
   const destination = await openDestination(out);

@@ -15,6 +15,7 @@ import { type RollUpOptions, rollUp } from "./large-table.ts";
 import { Letters } from "./letters.ts";
 import { type ReplayChunk, type ReplayOptions, replayTable, timeOf } from "./replay.ts";
 import { placed } from "./source.ts";
+import { filesOf } from "./source-files.ts";
 import {
   type Job,
   parseSpec,
@@ -73,6 +74,8 @@ export interface Spec extends Job {
   readonly source: SpecContent["source"];
   readonly value: string;
   readonly nullKeys: SpecContent["nullKeys"];
+  /** The files that it reads, tables of weights and parents included. @throws FourfoldError ERR_FOURFOLD_FORBIDDEN, ERR_FOURFOLD_SOURCE, ERR_FOURFOLD_SPEC */
+  files(signal?: AbortSignal): Promise<readonly string[]>;
   /** Rolls a table up that does not fit in memory; undefined where it is expected to fit, unless it is known not to. */
   rollUp(options: RollUpOptions & { readonly outgrown: boolean }): Promise<RolledUp | undefined>;
 }
@@ -134,6 +137,8 @@ export async function loadSpec(path: string, options: LoadOptions = {}): Promise
     nan: content.nan,
     nullKeys: content.nullKeys,
     describe: describeSpec(content),
+    files: async (signal) =>
+      (await filesOf(content, placesOf(absolute, options), signal)).flatMap(({ files }) => files.map(({ path: one }) => one)),
     read: async (readOptions: ReadOptions = {}): Promise<GroupedTable> => {
       const places = placesOf(absolute, options);
       const { untrusted = false, check = untrusted, onError = "stop" } = options;

@@ -1,10 +1,10 @@
 // A file is written whole or not at all.
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { openDestination } from "../../src/cli/destination.ts";
 import { runChild } from "../child.ts";
-import { BIN, folderOf, specOf } from "./bin.ts";
+import { BIN, folderOf, fourfold, npy, specOf } from "./bin.ts";
 
 const folder = folderOf({
   "old.json": "old",
@@ -74,5 +74,36 @@ test.each([
   await expect(openDestination(join(folder, name))).rejects.toMatchObject({
     code: "ERR_FOURFOLD_OUTPUT",
     message: expect.stringContaining(reason),
+  });
+});
+
+describe("an output that would be written over what is read is refused", () => {
+  test.each([
+    ["the source", ["run", "spec.json", "--out", "rows.csv"], "rows.csv"],
+    ["the spec", ["run", "spec.json", "--keep", "all", "--out", "spec.json"], "spec.json"],
+    ["a link to the source", ["run", "spec.json", "--out", "link.csv"], "rows.csv"],
+    ["the tensor", ["run", "x.npy", "--reduce", "sum", "--out", "x.npy"], "x.npy"],
+    ["the weights", ["run", "x.npy", "--weights", "w.npy", "--out", "w.npy"], "w.npy"],
+  ])("%s", async (_, args, input) => {
+    const folder = folderOf({
+      "rows.csv": "k,v\na,1\n",
+      "spec.json": JSON.stringify({ source: { file: "rows.csv" }, value: "v", levels: [{ name: "k", by: ["k"], reduce: "sum" }] }),
+      "x.npy": npy([2], Float64Array.of(1, 2)),
+      "w.npy": npy([2], Float64Array.of(1, 2)),
+    });
+    try {
+      linkSync(join(folder, "rows.csv"), join(folder, "link.csv"));
+      const before = readFileSync(join(folder, input));
+      const { code, stderr } = await fourfold(args, { cwd: folder });
+      expect([code, stderr]).toEqual([2, expect.stringContaining("which is read: it would be overwritten")]);
+      expect(readFileSync(join(folder, input))).toEqual(before);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("an ending that says no format is refused, too", async () => {
+    const { code, stderr } = await fourfold(["run", "x.npy", "--reduce", "sum", "--out", "o.xlsx"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('the ending of "o.xlsx" says no format')]);
   });
 });
