@@ -88,7 +88,7 @@ Tensors (NPY, NPZ, Arrow, Zarr or raw, of the shape [...frames, …, B, A]; the 
   --column NAME         the column of an Arrow file that has several; its lists are ragged levels
   --shape N,N,…         raw files: the extents, outermost first …
   --dtype DTYPE         … and the type of an item: f64, f32, i64, i32, i16, i8, u32, u16, u8, f16 or bool
-  --int64 POLICY        64-bit integers beyond 2^53: exact (the default: an error), number (the nearest float64) or reject
+  --int64 POLICY        integers beyond 2^53: exact (the default: an error), number (the nearest float64) or reject
 
 Examples:
   fourfold run flights.json --best lowest
