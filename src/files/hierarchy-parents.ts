@@ -4,7 +4,8 @@
  */
 import { FourfoldError, show } from "../errors.ts";
 import type { Database, Watch } from "./duckdb.ts";
-import { columnOf, isNumeric, keyCell, keySql, type Opened, rowWhere, type SourceColumn, tableOf } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
+import { columnOf, isNumeric, keyCell, keySql, type Opened, rowWhere, tableOf } from "./source-columns.ts";
 import type { SpecParents } from "./spec-source.ts";
 
 /** A cycle is shown so far. */

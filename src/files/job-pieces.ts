@@ -8,7 +8,7 @@ import { type Allowed, resolvePath } from "./folders.ts";
 import type { JobInput } from "./job-inputs.ts";
 import { FILE_COLUMNS, type JobPiece } from "./job-manifest.ts";
 import { openSource, placed } from "./source.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import type { SpecContent, SpecSource } from "./spec.ts";
 import { quoted } from "./sql.ts";
 

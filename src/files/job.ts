@@ -34,7 +34,7 @@ import { JobState, shapeOf } from "./job-state.ts";
 import { limitsOf, placesOf, readText } from "./load.ts";
 import { openFiles } from "./open-files.ts";
 import { placed } from "./source.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import { parseSpec, type SpecContent, type SpecLevel } from "./spec.ts";
 import { readTableIn } from "./table.ts";
 

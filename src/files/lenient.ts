@@ -6,7 +6,7 @@
 import type { RejectedRow } from "../reduce/grouped.ts";
 import type { Database, Watch } from "./duckdb.ts";
 import { literally } from "./folders.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import type { CsvOptions } from "./spec-csv.ts";
 import type { FileFormat } from "./spec-source.ts";
 import { identifier, quoted, struct } from "./sql.ts";

@@ -7,7 +7,7 @@ import { FourfoldError, show } from "../errors.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
 import { type Allowed, literally, readerPath } from "./folders.ts";
 import { lenientReader, type Rejected } from "./lenient.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import type { FilePart, SpecFiles } from "./spec-source.ts";
 import { identifier, quoted, struct } from "./sql.ts";
 import { integersOf } from "./text-integers.ts";

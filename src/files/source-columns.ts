@@ -7,6 +7,7 @@ import type { Key } from "../reduce/key.ts";
 import type { Dtype } from "../types.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
 import type { JsonDocument } from "./json.ts";
+import type { SourceColumn } from "./source-column.ts";
 import type { Int64Policy } from "./spec-source.ts";
 import type { SpecWeights } from "./spec-weights.ts";
 import { identifier, quoted } from "./sql.ts";
@@ -16,17 +17,6 @@ const EXACT_MAX = "9007199254740992";
 
 /** The name that {@link Opened.numbered} gives the number of a record. */
 export const ROW = "number of the record";
-
-/** A column of a source. */
-export interface SourceColumn extends Column {
-  /** A file of several that has no such column: whoever asks for the column is told. */
-  readonly lackedBy?: string;
-  /**
-   * Text whose first records are integers, read as DOUBLE: later ones may be no integers, or beyond 2^53. (As BIGINT, which is what DuckDB takes
-   * it for, it would round them without a word.)
-   */
-  readonly integers?: boolean;
-}
 
 /** A source as SQL with absolute paths, and its columns. */
 export interface Opened {

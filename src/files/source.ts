@@ -10,7 +10,8 @@ import { checkKeys, joinOf, makeLines } from "./hierarchy-parents.ts";
 import { checkPaths, pathColumns } from "./hierarchy-path.ts";
 import type { JsonDocument } from "./json.ts";
 import { type FilesTable, openFiles } from "./open-files.ts";
-import { type Opened, placed, ROW, type SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
+import { type Opened, placed, ROW } from "./source-columns.ts";
 import type { SpecSource } from "./spec-source.ts";
 import { hasCollation, identifier, quoted, replacePaths, singleSelect, sqlPaths } from "./sql.ts";
 

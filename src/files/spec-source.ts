@@ -1,7 +1,7 @@
 /** The sources of a spec: one SELECT, or files with how they are read; what is kept of them; and the columns that a hierarchy adds. */
 import { show } from "../errors.ts";
 import { type JsonDocument, type JsonObject, type JsonValue, pointerStep } from "./json.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import { booleanAt, choiceAt, objectAt, oneOf, required, specError, textAt } from "./spec-checks.ts";
 import { type CsvOptions, csvAt } from "./spec-csv.ts";
 

@@ -2,7 +2,7 @@
 import { show } from "../errors.ts";
 import type { NanPolicy } from "../types.ts";
 import { asDouble, columnOf, keySql, type NumberColumn, numberColumn, type Opened, placed, weightColumn } from "./source.ts";
-import type { SourceColumn } from "./source-columns.ts";
+import type { SourceColumn } from "./source-column.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
 
 /** The columns of the records. */
