@@ -466,6 +466,15 @@ export class Engine {
 
   /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
   async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
+    const release = source.hold?.();
+    try {
+      return await this.#runHeld(chain, source, options, started);
+    } finally {
+      release?.();
+    }
+  }
+
+  async #runHeld(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
     const { signal, onProgress } = options;
     const { problem, placed, prepared } = await this.#atRest(chain, source, options);
     const { plan, executable } = prepared;
