@@ -483,7 +483,7 @@ export class Engine {
       const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });
       return this.#result(problem, plan, output, options, [started, placed, planned]);
     } catch (error) {
-      if (isNaNError(error)) await refuseNaNAt(problem.fitted.levels[0]!.name, source, signal);
+      if (isNaNError(error)) await refuseNaNAt(this.#wasm, problem.fitted.levels[0]!.name, source, signal);
       throw error;
     } finally {
       executable.close();
