@@ -96,13 +96,13 @@ export function inBytes(tell: (progress: Progress) => void, { leaves, bytesPerLe
 }
 
 /** Throws for the first NaN of a source. @throws FourfoldError ERR_FOURFOLD_NAN with its index */
-export async function refuseNaNAt(level: string, source: TensorSource, signal: AbortSignal | undefined): Promise<void> {
+export async function refuseNaNAt(wasm: WasmBackend, level: string, source: TensorSource, signal: AbortSignal | undefined): Promise<void> {
   const { dtype, length } = source;
   const piece = ofDtype(dtype, Math.min(length, LOOK_BYTES / BYTES[dtype]));
   for (let first = 0; first < length; first += piece.length) {
     throwIfAborted(signal);
     const some = piece.subarray(0, Math.min(piece.length, length - first));
-    await source.read(some, first, { signal });
+    await wasm.unlessEnded((async () => source.read(some, first, { signal }))(), signal);
     finish(refuseNaN(level, some, undefined, first));
   }
 }

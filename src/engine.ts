@@ -466,6 +466,15 @@ export class Engine {
 
   /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
   async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
+    const release = source.hold?.();
+    try {
+      return await this.#runHeld(chain, source, options, started);
+    } finally {
+      release?.();
+    }
+  }
+
+  async #runHeld(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
     const { signal, onProgress } = options;
     const { problem, placed, prepared } = await this.#atRest(chain, source, options);
     const { plan, executable } = prepared;
@@ -474,7 +483,7 @@ export class Engine {
       const output = await executable.run(problem.data, { signal, onProgress: onProgress && inBytes(onProgress, plan) });
       return this.#result(problem, plan, output, options, [started, placed, planned]);
     } catch (error) {
-      if (isNaNError(error)) await refuseNaNAt(problem.fitted.levels[0]!.name, source, signal);
+      if (isNaNError(error)) await refuseNaNAt(this.#wasm, problem.fitted.levels[0]!.name, source, signal);
       throw error;
     } finally {
       executable.close();

@@ -90,5 +90,12 @@ export interface TensorSource {
    * @throws FourfoldError ERR_FOURFOLD_FORMAT, ERR_FOURFOLD_SOURCE, ERR_FOURFOLD_INTEGER, with file and byte or item
    */
   read(target: TypedData, first: number, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /**
+   * Keeps the source open until what it returns is called; runs do so for as long as they last, since a thread that reads `fd` after it was
+   * closed may read another file.
+   * @throws FourfoldError ERR_FOURFOLD_SOURCE if it is closed
+   */
+  hold?(): () => void;
+  /** Refuses what comes after it; resolves when the runs and reads under way are over and the files are closed. */
   close(): Promise<void>;
 }

@@ -232,6 +232,65 @@ describe("what goes wrong with a tensor at rest", () => {
     expect(engine.stats.memoryBytes).toBe(0);
   });
 
+  /** A source of ones whose first read ends when it is told to. */
+  function stuck(): { readonly source: TensorSource; readonly begun: Promise<void>; readonly end: () => void } {
+    let begin = (): void => undefined;
+    let end = (): void => undefined;
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const source: TensorSource = {
+      kind: "fourfold.tensor",
+      name: "stuck",
+      dtype: "f64",
+      length: 4 << 20,
+      shape: [4096, 1024],
+      offsets: undefined,
+      segments: undefined,
+      read: async (target) => {
+        begin();
+        await ended;
+        target.fill(1);
+      },
+      close: async () => undefined,
+    };
+    return { source, begun, end };
+  }
+
+  test.each([2, 0])(
+    "a read that does not end is left by an abort, and holds nothing up but its own memory (%i workers)",
+    async (workers) => {
+      const engine = await engineWith(workers);
+      const controller = new AbortController();
+      const { source, begun, end } = stuck();
+      const left = failing(() => engine.run(c, source, { signal: controller.signal }));
+      const x = resting(new Float64Array(512 * 512).fill(1), { shape }, true);
+      const after = engine.run(c, x);
+      await begun;
+      controller.abort();
+      expect((await left).code).toBe("ERR_FOURFOLD_ABORTED");
+      expect((await after).value).toBe(512 * 512);
+      expect(engine.stats.memoryBytes).toBeGreaterThan(16 << 20); // two slabs, which the read may write into
+      end();
+      await new Promise(setImmediate);
+      expect(engine.stats.memoryBytes).toBe(0);
+      await x.close();
+    },
+  );
+
+  test.each([2, 0])("a read that does not end is left by the closing of the engine (%i workers)", async (workers) => {
+    const engine = await createEngine({ workers });
+    const { source, begun } = stuck();
+    const left = failing(() => engine.run(c, source));
+    const waiting = failing(() => engine.run(c, source));
+    await begun;
+    await engine.close();
+    expect([(await left).code, (await waiting).code]).toEqual(["ERR_FOURFOLD_CLOSED", "ERR_FOURFOLD_CLOSED"]);
+  });
+
   test("what only leaves in memory can have is refused", async () => {
     const engine = await engineWith(0);
     const x = resting(numbers(512 * 512), { shape });

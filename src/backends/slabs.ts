@@ -33,29 +33,35 @@ export function slabLeavesMax(slabs: readonly Slab[]): number {
   return slabs.reduce((most, { first, last }) => Math.max(most, last - first), 0);
 }
 
-/** Yields each slab when it is decoded into the view of buffer 0 or 1 that `viewOf` gives; the next one is decoded meanwhile. */
+/** What the decoding of slabs is given. */
+export interface Decoding {
+  readonly signal: AbortSignal | undefined;
+  /** A view of buffer 0 or 1. */
+  viewOf(buffer: number, leaves: number): TypedData;
+  /** Waits for a read, unless the run ends before it does. */
+  wait(reading: Promise<void>): Promise<void>;
+  /** Told of each read when it begins; resolves when it writes no more. */
+  onRead(writing: Promise<void>): void;
+}
+
+/** Yields each slab when it is decoded into its buffer; the next one is decoded meanwhile. A read may go on when this has ended. */
 export async function* decoded(
   source: TensorSource,
   slabs: readonly Slab[],
-  viewOf: (buffer: number, leaves: number) => TypedData,
-  signal: AbortSignal | undefined,
+  { signal, viewOf, wait, onRead }: Decoding,
 ): AsyncGenerator<{ readonly slab: Slab; readonly buffer: number }, void, void> {
   const read = (i: number): Promise<void> | undefined => {
     if (i >= slabs.length) return undefined;
     const { first, last } = slabs[i]!;
-    const reading = source.read(viewOf(i % 2, last - first), first, { signal });
-    reading.catch(() => undefined); // told when its turn comes
+    const target = viewOf(i % 2, last - first);
+    const reading = (async () => source.read(target, first, { signal }))();
+    onRead(reading.catch(() => undefined)); // an error is told when its turn comes
     return reading;
   };
   let next = read(0);
-  try {
-    for (const [i, slab] of slabs.entries()) {
-      await next;
-      next = read(i + 1);
-      yield { slab, buffer: i % 2 };
-    }
-  } finally {
-    // The memory is given back after this.
-    await next?.catch(() => undefined);
+  for (const [i, slab] of slabs.entries()) {
+    if (next) await wait(next);
+    next = read(i + 1);
+    yield { slab, buffer: i % 2 };
   }
 }

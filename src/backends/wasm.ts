@@ -60,6 +60,7 @@ export class WasmBackend {
   #programs = 0;
   #turn: Promise<void> = Promise.resolve();
   readonly #aborts: Aborts = new Aborts();
+  readonly #closing: AbortController = new AbortController();
 
   constructor({ workers, memoryBytesMax, runsMax, workerUrl, reclaim }: WasmOptions) {
     const module = loadKernelModule();
@@ -87,24 +88,28 @@ export class WasmBackend {
       done = resolve;
     });
     try {
-      await this.#unlessAborted(before, signal);
-      if (this.closed) throw closed();
+      await this.unlessEnded(before, signal);
       return await work();
     } finally {
       void before.then(done);
     }
   }
 
-  /** Waits for a promise that never rejects; an abort ends the wait. */
-  #unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    if (signal === undefined) return promise;
-    return new Promise((resolve, reject) => {
-      const stop = this.#aborts.on(signal, () => reject(aborted(signal)));
-      void promise.then(() => {
-        stop();
-        resolve();
-      });
+  /** Waits for what may never end, such as a turn or the read of a source; an abort and `close()` end the wait, and not the work. */
+  async unlessEnded(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    work.catch(() => undefined); // it may fail when nobody waits
+    throwIfAborted(signal);
+    if (this.closed) throw closed();
+    const stops: (() => void)[] = [];
+    const ended = new Promise<never>((_, reject) => {
+      stops.push(this.#aborts.on(this.#closing.signal, () => reject(closed())));
+      if (signal) stops.push(this.#aborts.on(signal, () => reject(aborted(signal))));
     });
+    try {
+      await Promise.race([work, ended]);
+    } finally {
+      for (const stop of stops) stop();
+    }
   }
 
   /** Prepares a fitted chain; for one tensor at rest, if its leaves lie in files. */
@@ -115,6 +120,7 @@ export class WasmBackend {
   /** Ends the workers; runs under way reject. */
   close(): Promise<void> {
     this.closed = true;
+    this.#closing.abort();
     return this.#pool?.close() ?? Promise.resolve();
   }
 }
@@ -135,6 +141,8 @@ interface Run {
   /** Where leaves are copied or read to, a piece at a time; 0 for data in engine memory. */
   readonly piece: number;
   readonly data: TypedData;
+  /** Reads of a source that write into the block. */
+  readonly writing: Set<Promise<void>>;
 }
 
 /** A program on a heap, and how the memory of one run is laid out: the walkers' scratch, the stored steps, pieces of leaves. */
@@ -221,39 +229,47 @@ class Prepared implements Executable {
     return onPool ? this.#backend.inTurn(context.signal, () => this.#run(data, context)) : this.#run(data, context);
   }
 
-  async #run(data: TypedData, { signal, onProgress }: RunContext): Promise<RunOutput> {
+  async #run(data: TypedData, context: RunContext): Promise<RunOutput> {
     const run = this.#begin(data);
+    const free = (): void => this.#backend.heaps.free(run.block);
     try {
-      const started = performance.now();
-      let processed = started;
-      let turn = started;
-      const total = this.#layout.phases.reduce((parts, phase) => parts + phase.parts.length - 1, 0);
-      let before = 0;
-      for (const [p, phase] of this.#layout.phases.entries()) {
-        const report = (done: number): void => onProgress?.({ done: before + done, total, unit: "parts" });
-        const parts = phase.parts.length - 1;
-        const runParts = async (from: number, to: number): Promise<void> => {
-          if (phase.where === "workers") return this.#runOnPool(run, p, from, to, signal, report);
-          for (let part = from; part < to; part++) {
-            this.#runPart(run, p, part);
-            if (performance.now() - turn < TURN_MS_MAX) continue;
-            report(part + 1);
-            await eventLoopTurn();
-            throwIfAborted(signal);
-            if (this.#backend.closed) throw closed();
-            turn = performance.now();
-          }
-        };
-        if (p === 0 && this.#slabs) await this.#runSlabs(run, this.#slabs, signal, runParts);
-        else await runParts(0, parts);
-        before += parts;
-        if (p === 0) processed = performance.now();
-      }
-      onProgress?.({ done: total, total, unit: "parts" });
-      return { levels: this.#collect(run), processMs: processed - started, aggregateMs: performance.now() - processed };
+      return await this.#runBegun(run, context);
     } finally {
-      this.#backend.heaps.free(run.block);
+      // A run that ended early leaves a read behind, as a rule one that has nearly ended. While it writes, nobody else gets the memory.
+      if (run.writing.size > 0) await eventLoopTurn();
+      if (run.writing.size === 0) free();
+      else void Promise.all(run.writing).then(free);
     }
+  }
+
+  async #runBegun(run: Run, { signal, onProgress }: RunContext): Promise<RunOutput> {
+    const started = performance.now();
+    let processed = started;
+    let turn = started;
+    const total = this.#layout.phases.reduce((parts, phase) => parts + phase.parts.length - 1, 0);
+    let before = 0;
+    for (const [p, phase] of this.#layout.phases.entries()) {
+      const report = (done: number): void => onProgress?.({ done: before + done, total, unit: "parts" });
+      const parts = phase.parts.length - 1;
+      const runParts = async (from: number, to: number): Promise<void> => {
+        if (phase.where === "workers") return this.#runOnPool(run, p, from, to, signal, report);
+        for (let part = from; part < to; part++) {
+          this.#runPart(run, p, part);
+          if (performance.now() - turn < TURN_MS_MAX) continue;
+          report(part + 1);
+          await eventLoopTurn();
+          throwIfAborted(signal);
+          if (this.#backend.closed) throw closed();
+          turn = performance.now();
+        }
+      };
+      if (p === 0 && this.#slabs) await this.#runSlabs(run, this.#slabs, signal, runParts);
+      else await runParts(0, parts);
+      before += parts;
+      if (p === 0) processed = performance.now();
+    }
+    onProgress?.({ done: total, total, unit: "parts" });
+    return { levels: this.#collect(run), processMs: processed - started, aggregateMs: performance.now() - processed };
   }
 
   close(): void {
@@ -266,14 +282,19 @@ class Prepared implements Executable {
 
   /** Runs the first pass of a source that must be decoded, slab by slab. */
   async #runSlabs(
-    { heap, piece, words }: Run,
+    { heap, piece, words, writing }: Run,
     slabs: readonly Slab[],
     signal: AbortSignal | undefined,
     runParts: (from: number, to: number) => Promise<void>,
   ): Promise<void> {
     const at = (buffer: number): number => piece + buffer * this.#pieceBytes;
     const viewOf = (buffer: number, leaves: number): TypedData => heap.view(this.#dtype, at(buffer), leaves);
-    for await (const { slab, buffer } of decoded(this.#source!, slabs, viewOf, signal)) {
+    const onRead = (read: Promise<void>): void => {
+      writing.add(read);
+      void read.then(() => writing.delete(read));
+    };
+    const wait = (read: Promise<void>): Promise<void> => this.#backend.unlessEnded(read, signal);
+    for await (const { slab, buffer } of decoded(this.#source!, slabs, { signal, viewOf, wait, onRead })) {
       throwIfAborted(signal);
       words[WORD.data] = at(buffer) - BYTES[this.#dtype] * slab.first;
       await runParts(slab.from, slab.to);
@@ -340,7 +361,7 @@ class Prepared implements Executable {
     words[WORD.data] = leaves ? data.byteOffset : block.at + pieceAt;
     words[WORD.scratch] = block.at;
     for (let s = 0; s < storedAt.length; s++) words[WORD.stored + s] = block.at + storedAt[s]!;
-    return { heap: block.heap, program, walker, words, block, piece: leaves ? 0 : block.at + pieceAt, data };
+    return { heap: block.heap, program, walker, words, block, piece: leaves ? 0 : block.at + pieceAt, data, writing: new Set() };
   }
 
   #reserve(heap: Heap): { readonly ready: Ready; readonly block: Block } {

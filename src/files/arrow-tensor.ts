@@ -8,8 +8,9 @@ import { checkCodec } from "./arrow-codec.ts";
 import { type ColumnBatch, columnBatch, columnOf, type NestedColumn, type StoredBuffer } from "./arrow-column.ts";
 import { readMessages } from "./arrow-messages.ts";
 import { readNested } from "./arrow-nested.ts";
+import { Holds } from "./holds.ts";
 import { type Int64Policy, int64Policy } from "./items.ts";
-import { checkOpen, checkTarget, memoryLimit } from "./reading.ts";
+import { checkTarget, memoryLimit } from "./reading.ts";
 
 /** How an Arrow file is opened. */
 export interface ArrowTensorOptions {
@@ -117,7 +118,7 @@ async function tensorOf(
   const nested = await readNested(file, new ArrowBuffers(file), column, batches, int64, memoryBytesMax, signal);
   const { leaves, dtype, shape, offsets } = nested;
   const { length, segments } = leaves;
-  let closed = false;
+  const holds = new Holds(file.path, () => file.close());
   return {
     kind: "fourfold.tensor",
     name: file.path,
@@ -127,13 +128,10 @@ async function tensorOf(
     offsets,
     segments,
     read: async (target, first, { signal } = {}) => {
-      checkOpen(closed, file.path);
       checkTarget({ name: file.path, dtype, length }, target, first);
-      await leaves.read(target, first, signal);
+      await holds.during(() => leaves.read(target, first, signal));
     },
-    close: () => {
-      closed = true;
-      return file.close();
-    },
+    hold: () => holds.hold(),
+    close: () => holds.close(),
   };
 }

@@ -7,8 +7,9 @@ import type { FileHandle } from "node:fs/promises";
 import { aborted, FourfoldError, throwIfAborted } from "../errors.ts";
 import type { Dtype, Progress, TensorSource, TypedData } from "../types.ts";
 import { FortranBands } from "./fortran.ts";
+import { Holds } from "./holds.ts";
 import { ARRAY_OF, BYTES_OF, decodeItems, dtypeOf, type Items, isPlain } from "./items.ts";
-import { checkOpen, checkTarget, readBytes } from "./reading.ts";
+import { checkTarget, readBytes } from "./reading.ts";
 
 /** Bytes read at once: about a millisecond from the page cache, and the memory that decoding needs. */
 const PIECE_BYTES = 1 << 22;
@@ -46,10 +47,11 @@ export class FlatSource implements TensorSource {
   readonly segments: TensorSource["segments"];
   readonly #flat: Flat;
   readonly #bands: FortranBands | undefined;
-  #closed = false;
+  readonly #holds: Holds;
 
   constructor(flat: Flat) {
     this.#flat = flat;
+    this.#holds = new Holds(flat.name, () => flat.handle.close());
     this.name = flat.name;
     this.dtype = dtypeOf(flat.items.type);
     this.length = flat.length;
@@ -65,8 +67,11 @@ export class FlatSource implements TensorSource {
   }
 
   /** `read`, with progress, of a target that has been checked. */
-  async fill(target: TypedData, first: number, { signal, onProgress }: Watch): Promise<void> {
-    checkOpen(this.#closed, this.name);
+  fill(target: TypedData, first: number, watch: Watch): Promise<void> {
+    return this.#holds.during(() => this.#fill(target, first, watch));
+  }
+
+  async #fill(target: TypedData, first: number, { signal, onProgress }: Watch): Promise<void> {
     const { type } = this.#flat.items;
     const size = BYTES_OF[type];
     const total = target.length * size;
@@ -101,10 +106,12 @@ export class FlatSource implements TensorSource {
     decodeItems(bytes, items, target, 0, { file: name, byte, item: first });
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#flat.handle.close();
+  hold(): () => void {
+    return this.#holds.hold();
+  }
+
+  close(): Promise<void> {
+    return this.#holds.close();
   }
 }
 

@@ -36,7 +36,7 @@ export interface FortranLayout {
   readonly memoryBytesMax: number;
 }
 
-/** The bands of one array. Reads wait for one another, since they share the band. */
+/** The bands of one array. Reads wait for one another, since they share the band and the window. */
 export class FortranBands {
   readonly #layout: FortranLayout;
   readonly #bandItems: number;
@@ -59,15 +59,21 @@ export class FortranBands {
   }
 
   read(target: TypedData, first: number, signal: AbortSignal | undefined): Promise<void> {
-    const work = this.#last.then(() => this.#read(target, first, signal));
-    this.#last = work.catch(() => {});
-    return work;
+    return this.#inTurn(() => this.#read(target, first, signal));
   }
 
   /** Reads all of it in one pass over the file, without a band. `onBytes` is told how many have been read. */
-  async readAll(target: TypedData, signal: AbortSignal | undefined, onBytes: (bytes: number) => void): Promise<void> {
+  readAll(target: TypedData, signal: AbortSignal | undefined, onBytes: (bytes: number) => void): Promise<void> {
     const { shape, length } = this.#layout;
-    for (const box of boxesOf(shape, 0, length)) await this.#gather(box, target, signal, onBytes);
+    return this.#inTurn(async () => {
+      for (const box of boxesOf(shape, 0, length)) await this.#gather(box, target, signal, onBytes);
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   async #read(target: TypedData, first: number, signal: AbortSignal | undefined): Promise<void> {

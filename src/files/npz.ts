@@ -8,10 +8,11 @@ import { checkNames, FourfoldError, nearest, show, throwIfAborted } from "../err
 import type { Dtype, TensorSource, TypedData } from "../types.ts";
 import { boxesOf, columnMajorStrides, copyBox, rowMajorStrides } from "./boxes.ts";
 import { type Flat, FlatSource } from "./flat.ts";
+import { Holds } from "./holds.ts";
 import { InflatedMember } from "./inflate.ts";
 import { ARRAY_OF, BYTES_OF, decodeItems, type Int64Policy, type Items, int64Policy, isPlain } from "./items.ts";
 import { NPY_HEAD_BYTES, type NpyHeader, parseNpyHeader } from "./npy-header.ts";
-import { checkOpen, checkTarget, memoryLimit, openFile, readBytes } from "./reading.ts";
+import { checkTarget, memoryLimit, openFile, readBytes } from "./reading.ts";
 import { DEFLATED, damagedZip, memberStart, readZipDirectory, STORED, type ZipMember } from "./zip.ts";
 
 /** Bytes of items that are unpacked between two looks at the signal. */
@@ -133,7 +134,7 @@ class DeflatedSource implements TensorSource {
   readonly shape: readonly number[];
   readonly offsets = undefined;
   readonly segments = undefined;
-  readonly #handle: FileHandle;
+  readonly #holds: Holds;
   readonly #items: Items;
   readonly #dataStart: number;
   readonly #inflated: InflatedMember;
@@ -141,14 +142,17 @@ class DeflatedSource implements TensorSource {
   /** All items in the order of the file, where that is Fortran's, after the first read. */
   #whole: TypedData | undefined;
   #last: Promise<void> = Promise.resolve();
-  #closed = false;
 
   constructor({ handle, path, name, shape, length, items, memoryBytesMax }: Flat, header: NpyHeader, inflated: InflatedMember) {
     this.name = name;
     this.dtype = header.dtype;
     this.length = length;
     this.shape = shape;
-    this.#handle = handle;
+    this.#holds = new Holds(name, async () => {
+      this.#whole = undefined;
+      await inflated.close();
+      await handle.close();
+    });
     this.#items = items;
     this.#dataStart = header.dataStart;
     this.#inflated = inflated;
@@ -169,12 +173,11 @@ class DeflatedSource implements TensorSource {
 
   async read(target: TypedData, first: number, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkTarget(this, target, first);
-    const work = this.#last.then(() => {
-      checkOpen(this.#closed, this.name);
-      return this.#fortranOrder ? this.#rows(target, first, signal) : this.#unpack(target, first, signal);
+    await this.#holds.during(() => {
+      const work = this.#last.then(() => (this.#fortranOrder ? this.#rows(target, first, signal) : this.#unpack(target, first, signal)));
+      this.#last = work.catch(() => {});
+      return work;
     });
-    this.#last = work.catch(() => {});
-    await work;
   }
 
   async #unpack(target: TypedData, first: number, signal: AbortSignal | undefined): Promise<void> {
@@ -207,12 +210,11 @@ class DeflatedSource implements TensorSource {
     }
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#last;
-    await this.#inflated.close();
-    this.#whole = undefined;
-    await this.#handle.close();
+  hold(): () => void {
+    return this.#holds.hold();
+  }
+
+  close(): Promise<void> {
+    return this.#holds.close();
   }
 }

@@ -5,8 +5,9 @@
  */
 import { checkNames, FourfoldError, nearest, show, throwIfAborted } from "../errors.ts";
 import type { TensorSource } from "../types.ts";
+import { Holds } from "./holds.ts";
 import { type Int64Policy, int64Policy } from "./items.ts";
-import { checkOpen, checkTarget, memoryLimit } from "./reading.ts";
+import { checkTarget, memoryLimit } from "./reading.ts";
 import { ChunkReader } from "./zarr-chunks.ts";
 import type { Zarrita } from "./zarr-codecs.ts";
 import { fieldOf, fieldsOf } from "./zarr-fields.ts";
@@ -123,7 +124,7 @@ async function isArray(folder: ZarrFolder, key: string): Promise<boolean> {
 /** A source of what `chunks` reads. Reads wait for one another, since they share the chunks that are kept. */
 function sourceOf(name: string, chunks: ChunkReader): TensorSource {
   let last: Promise<void> = Promise.resolve();
-  let closed = false;
+  const holds = new Holds(name, async () => chunks.forget());
   const source: TensorSource = {
     kind: "fourfold.tensor",
     name,
@@ -134,19 +135,17 @@ function sourceOf(name: string, chunks: ChunkReader): TensorSource {
     segments: undefined,
     read: async (target, first, { signal } = {}) => {
       checkTarget(source, target, first);
-      const work = last.then(() => {
-        checkOpen(closed, name);
-        throwIfAborted(signal);
-        return chunks.read(target, first, signal);
+      await holds.during(() => {
+        const work = last.then(() => {
+          throwIfAborted(signal);
+          return chunks.read(target, first, signal);
+        });
+        last = work.catch(() => {});
+        return work;
       });
-      last = work.catch(() => {});
-      await work;
     },
-    close: async () => {
-      closed = true;
-      await last;
-      chunks.forget();
-    },
+    hold: () => holds.hold(),
+    close: () => holds.close(),
   };
   return source;
 }

@@ -55,6 +55,26 @@ describe("readNpy(path)", () => {
     }
   });
 
+  test("Fortran order is read whole, while others read parts of it, without mixing them up", async () => {
+    const [rows, columns] = [4096, 512]; // 16 MiB: many windows of the file, and turns of the event loop between them
+    const path = write(
+      npy(
+        dict("<f8", `(${rows}, ${columns})`, "True"),
+        Float64Array.from({ length: rows * columns }, (_, i) => i),
+      ),
+    );
+    const file = await openNpy(path, { memoryBytesMax: 1 << 18 });
+    const whole = new Float64Array(rows * columns);
+    const again = new Float64Array(rows * columns);
+    const late = new Float64Array(64 * columns);
+    const early = new Float64Array(64 * columns);
+    await Promise.all([file.readInto(whole), file.read(late, 3000 * columns), file.readInto(again), file.read(early, 10 * columns)]);
+    const wrong = (data: Float64Array, row: number): number =>
+      data.reduce((n, value, i) => n + Number(value !== (i % columns) * rows + row + Math.floor(i / columns)), 0);
+    expect([wrong(whole, 0), wrong(again, 0), wrong(late, 3000), wrong(early, 10)]).toEqual([0, 0, 0, 0]);
+    await file.close();
+  });
+
   test("Fortran order comes out in C order, for every shape", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 5 }), fc.constantFrom("<i4", "<i8"), async (shape, descr) => {

@@ -1,8 +1,13 @@
 // Every kind of tensor at rest gives the values that were written, read whole or in any pieces; what is plain is told as segments.
 import { spawnSync } from "node:child_process";
 import { readSync } from "node:fs";
+import { Float64, Table, tableToIPC, vectorFromArray } from "apache-arrow";
 import { afterAll, describe, expect, test } from "vitest";
+import { createEngine } from "../../src/engine.ts";
 import { openNpy, openRaw, openTensor } from "../../src/files/index.ts";
+import { chain } from "../../src/reduce/chain.ts";
+import { sum } from "../../src/reduce/reductions.ts";
+import type { TensorSource } from "../../src/types.ts";
 import { random } from "../random.ts";
 import { Folder, failure } from "./fixture.ts";
 import { arrayOf, bytesOf, expectReads, fortran, npyFile, sizeOf, TYPES, typeOf, valuesOf, zarr2, zarr3, zipFile } from "./tensor-files.ts";
@@ -226,6 +231,75 @@ describe("a source", () => {
       await source.close();
       const error = await failure(source.read(arrayOf(source.dtype, 1), 0));
       expect([error.code, error.message]).toEqual(["ERR_FOURFOLD_SOURCE", expect.stringContaining("is closed")]);
+    }
+  });
+});
+
+describe("a source that is closed", () => {
+  const N = 1 << 16;
+  const f64 = typeOf("f64");
+  const ones = new Float64Array(N).fill(1);
+  const plain = npyFile("<f8", [N], bytesOf(f64, ones));
+  const kinds: readonly (readonly [string, () => string])[] = [
+    ["as it lies in memory", () => folder.file("held.npy", plain)],
+    ["big endian", () => folder.file("held-big.npy", npyFile(">f8", [N], bytesOf(f64, ones, false)))],
+    ["in Fortran order", () => folder.file("held-f.npy", npyFile("<f8", [256, N / 256], bytesOf(f64, ones), true))],
+    ["deflated", () => folder.file("held.npz", zipFile([{ name: "a.npy", data: plain, method: 8 }]))],
+    ["in chunks", () => zarr3(folder, "held.zarr", { type: f64, shape: [N], chunks: [N / 4], values: ones })],
+    [
+      "in an Arrow column",
+      () => folder.file("held.arrow", tableToIPC(new Table({ x: vectorFromArray([...ones], new Float64()) }), "file")),
+    ],
+  ];
+  /** Another file, of the same size, which takes the number of a file that was closed. */
+  const openOther = (): Promise<TensorSource> =>
+    openTensor(folder.file("other.npy", npyFile("<f8", [N], bytesOf(f64, new Float64Array(N).fill(7)))));
+
+  test.each(kinds)("%s, is refused by a run, though another file has its number", async (_, pathOf) => {
+    const engine = await createEngine({ workers: 1 });
+    const source = await openTensor(pathOf());
+    await source.close();
+    const other = await openOther();
+    const error = await failure(engine.run(chain(sum()), source));
+    expect([error.code, error.message]).toEqual(["ERR_FOURFOLD_SOURCE", expect.stringContaining("is closed")]);
+    expect(error.fix).toBe("Close a source after the last read of it");
+    await Promise.all([other.close(), engine.close()]);
+  });
+
+  test("keeps its number, and is read, until the last hold of it ends", async () => {
+    const source = await openTensor(kinds[0]![1]());
+    const [first, second] = [source.hold!(), source.hold!()];
+    const closing = source.close();
+    first();
+    first(); // which says nothing new
+    const other = await openOther();
+    expect(other.segments![0]!.fd).not.toBe(source.segments![0]!.fd);
+    const target = new Float64Array(N);
+    await source.read(target, 0);
+    expect(target).toEqual(ones);
+    second();
+    await closing;
+    expect((await failure((async () => source.hold!())())).code).toBe("ERR_FOURFOLD_SOURCE");
+    await other.close();
+  });
+
+  test.each(kinds)("%s, while a run is under way, stays open for that run and no other", async (_, pathOf) => {
+    for (const workers of [0, 1]) {
+      const engine = await createEngine({ workers });
+      const source = await openTensor(pathOf());
+      const before = new Float64Array(N);
+      const reading = source.read(before, 0);
+      const running = engine.run(source.shape!.length === 1 ? chain(sum()) : chain(sum(), sum()), source);
+      const closing = source.close();
+      const refused = failure(engine.run(chain(sum()), source));
+      const other = await openOther();
+      expect((await running).value).toBe(N);
+      await reading;
+      expect(before).toEqual(ones);
+      expect((await refused).code).toBe("ERR_FOURFOLD_SOURCE");
+      await closing;
+      expect((await failure(source.read(before, 0))).code).toBe("ERR_FOURFOLD_SOURCE");
+      await Promise.all([other.close(), engine.close()]);
     }
   });
 });
