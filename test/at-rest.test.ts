@@ -156,7 +156,7 @@ describe("a chain on more leaves than one program holds", () => {
 
   test("that cannot be cut is refused, and says why", async () => {
     const engine = await engineWith(0);
-    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }), length: 2 ** 33, shape: [2 ** 33] };
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), length: 2 ** 33, shape: [2 ** 33] };
     const error = await failing(() => engine.run(chain(sum()), x));
     expect(error.code).toBe("ERR_FOURFOLD_SHAPE");
     expect(error.message).toContain("it has one row");
@@ -289,6 +289,59 @@ describe("what goes wrong with a tensor at rest", () => {
     await begun;
     await engine.close();
     expect([(await left).code, (await waiting).code]).toEqual(["ERR_FOURFOLD_CLOSED", "ERR_FOURFOLD_CLOSED"]);
+  });
+
+  test.each<readonly [string, object, string]>([
+    ["of no name", { name: undefined }, "name is undefined"],
+    ["of another dtype", { dtype: "f16" }, 'dtype is "f16"'],
+    ["of a dtype that every object has", { dtype: "toString" }, 'dtype is "toString"'],
+    ["without a length", { length: undefined }, "length is undefined"],
+    ["of half a leaf", { length: 0.5 }, "length is 0.5"],
+    ["without read", { read: undefined }, "read is undefined"],
+    ["neither dense nor ragged", { shape: undefined }, "offsets is undefined, expected an array of offset arrays"],
+    ["both dense and ragged", { offsets: [] }, "offsets is []"],
+    ["with segments that are none", { segments: "all" }, 'segments is "all"'],
+    ["with a hole for a segment", { segments: [undefined] }, "segments[0] is undefined"],
+    ["with the name of a file for its number", { segments: [{ fd: "x", at: 0, items: 512 * 512 }] }, 'segments[0].fd is "x"'],
+    ["with a number of no file", { segments: [{ fd: 2 ** 31, at: 0, items: 512 * 512 }] }, "segments[0].fd is 2147483648"],
+    ["that starts before its file", { segments: [{ fd: 0, at: -8, items: 512 * 512 }] }, "segments[0].at is -8"],
+    ["with part of an item", { segments: [{ fd: 0, at: 0, items: 1.5 }] }, "segments[0].items is 1.5"],
+    ["with leaves that lie nowhere", { segments: [{ fd: 0, at: 0, items: 512 }] }, "segments is 512, expected 262144 items in all"],
+    ["that cannot be held", { hold: true }, "hold is true"],
+    ["whose hold has no end", { hold: () => 7 }, "hold() is 7"],
+  ])("a source made by hand, %s, is refused with what would do", async (_, wrong, message) => {
+    const engine = await engineWith(0);
+    const source = { ...stuck().source, name: "mine", length: 512 * 512, shape, ...wrong } as TensorSource;
+    const error = await failing(() => engine.run(c, source));
+    expect([error.code, error.message]).toEqual(["ERR_FOURFOLD_ARGUMENT", expect.stringContaining(message)]);
+    expect(error.expected).toEqual(expect.any(String));
+    expect(error.fix).toEqual(expect.any(String));
+    if (!("hold" in wrong)) expect((await failing(() => engine.planAtRest(c, source))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+  });
+
+  test("a source made by hand may read without a promise, and is held from the call to the end of the run", async () => {
+    const engine = await engineWith(0);
+    const told: string[] = [];
+    const fill: unknown = (target: Float64Array) => {
+      told.push("read");
+      target.fill(1);
+    };
+    const read = fill as TensorSource["read"];
+    const hold = (): (() => void) => {
+      told.push("hold");
+      return () => told.push("release");
+    };
+    const source: TensorSource = { ...stuck().source, length: 512 * 512, shape, read, hold };
+    const running = engine.run(c, source);
+    expect(told[0]).toBe("hold");
+    expect((await running).value).toBe(512 * 512);
+    expect(told).toEqual(["hold", "read", "release"]);
+    const refuse: unknown = () => {
+      throw new Error("not here");
+    };
+    await expect(engine.run(c, { ...source, read: refuse as TensorSource["read"] })).rejects.toThrow("not here");
+    expect(told.slice(3)).toEqual(["hold", "release"]);
+    expect(engine.stats.memoryBytes).toBe(0);
   });
 
   test("what only leaves in memory can have is refused", async () => {
