@@ -502,7 +502,8 @@ export class Engine {
     const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), options.signal);
     const placed = performance.now();
     const way = this.#way(options, false);
-    return { problem, placed, prepared: prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way) };
+    const preparing = prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way);
+    return { problem, placed, prepared: await this.#inTurns(preparing, options.signal) };
   }
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {

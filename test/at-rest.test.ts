@@ -10,6 +10,7 @@ import { createEngine, type Engine } from "../src/engine.ts";
 import { chain } from "../src/reduce/chain.ts";
 import { max, mean, min, sum, variance, weightedMean, weightedSum } from "../src/reduce/reductions.ts";
 import { fit } from "../src/reduce/resolve.ts";
+import { finish } from "../src/reduce/slices.ts";
 import { denseTree } from "../src/reduce/tree.ts";
 import type { Progress, TensorSource } from "../src/types.ts";
 import { failing } from "./failing.ts";
@@ -104,7 +105,10 @@ describe("engine.run on a tensor at rest", () => {
     expect((await small.run(c, x)).value).toBe((await large.run(c, { data, shape: [64, 64, 1024] })).value);
     expect(small.stats.memoryBytes).toBeLessThan(6 << 20);
     const decoded = resting(data, { shape: [64, 64, 1024] }, true);
-    expect((await failing(() => small.run(c, decoded))).code).toBe("ERR_FOURFOLD_MEMORY"); // two slabs of 8 MiB
+    const error = await failing(() => small.run(c, decoded)); // two slabs of 8 MiB
+    expect([error.code, error.fix]).toEqual(["ERR_FOURFOLD_MEMORY", expect.stringContaining("give the chain levels between")]);
+    expect(error.message).toContain(decoded.name);
+    expect(error.message).not.toContain("plain arrays");
     expect(small.stats.memoryBytes).toBeLessThan(1 << 20);
     await Promise.all([x.close(), decoded.close()]);
   });
@@ -140,7 +144,7 @@ describe("a chain on more leaves than one program holds", () => {
       const fitted = fit(c, denseTree(c, shape, data.length), "propagate", "reproducible");
       const all = c.levels.map(() => true);
       const way = { backend: "auto", split: undefined, decided: undefined, workers: 2, sync: false } as const;
-      const { plan, executable } = prepareResting(wasm, fitted, x, all, way, 10_000);
+      const { plan, executable } = finish(prepareResting(wasm, fitted, x, all, way, 10_000));
       const { levels } = await executable.run(data, {});
       executable.close();
       const expected = runReference(fitted, data);
@@ -154,6 +158,22 @@ describe("a chain on more leaves than one program holds", () => {
     await wasm.close();
   });
 
+  test.each([0, 2])("has memory for one piece at a time (%i workers)", async (workers) => {
+    const wasm = new WasmBackend({ workers, memoryBytesMax: 24 << 20, runsMax: 8, workerUrl: undefined, reclaim: () => false });
+    const shape = [64, 64, 1024]; // 32 MiB, in 16 pieces with slabs of 2 MiB
+    const data = numbers(4 << 20);
+    const x = resting(data, { shape }, true);
+    const c = chain(sum(), mean(), sum());
+    const fitted = fit(c, denseTree(c, shape, data.length), "propagate", "reproducible");
+    const way = { backend: "auto", split: undefined, decided: undefined, workers, sync: false } as const;
+    const { executable } = finish(prepareResting(wasm, fitted, x, [false, false, true], way, 1 << 18));
+    const { levels } = await executable.run(data, {});
+    expect(levels.at(-1)!.values).toEqual(runReference(fitted, data).at(-1)!.values);
+    executable.close();
+    expect(wasm.heaps.bytesUsed).toBe(0);
+    await Promise.all([x.close(), wasm.close()]);
+  });
+
   test("that cannot be cut is refused, and says why", async () => {
     const engine = await engineWith(0);
     const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), length: 2 ** 33, shape: [2 ** 33] };
@@ -161,6 +181,40 @@ describe("a chain on more leaves than one program holds", () => {
     expect(error.code).toBe("ERR_FOURFOLD_SHAPE");
     expect(error.message).toContain("it has one row");
     await x.close();
+  });
+
+  test.each([
+    ["of very many pieces", [2 ** 20, 2 ** 24], "ERR_FOURFOLD_SHAPE", "would be cut into 8192 pieces"],
+    ["whose cut level alone is too large", [2 ** 32, 4], "ERR_FOURFOLD_MEMORY", 'all values of level "f" are held'],
+    ["of many pieces, whose cut level is too large", [2 ** 40, 4], "ERR_FOURFOLD_MEMORY", "8796093022208 bytes"],
+  ])("%s is refused at once", async (_, shape, code, message) => {
+    const engine = await engineWith(0);
+    const length = shape[0]! * shape[1]!;
+    const segments = [{ fd: 0, at: 0, items: length }];
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), dtype: "f32", length, shape, segments };
+    const error = await failing(() => engine.planAtRest(chain({ f: sum(), all: sum() }), x));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(message)]);
+    expect(error.fix).toEqual(expect.any(String));
+    await x.close();
+  });
+
+  test("is cut so that what a piece stores stays small, and planned piece by piece", async () => {
+    const wasm = new WasmBackend({ workers: 0, memoryBytesMax: 2 ** 33, runsMax: 8, workerUrl: undefined, reclaim: () => false });
+    const [length, shape] = [2 ** 34, [2 ** 30, 2 ** 4]];
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), dtype: "u8", length, shape };
+    const c = chain(sum(), sum());
+    const fitted = fit(c, denseTree(c, shape, length, length), "propagate", "reproducible");
+    const way = { backend: "auto", split: undefined, decided: undefined, workers: 2, sync: false } as const;
+    const preparing = prepareResting(wasm, fitted, x, [false, true], way);
+    let turns = 0;
+    let step = preparing.next();
+    for (; !step.done; step = preparing.next()) turns++;
+    const { pieces } = step.value.plan.split!;
+    expect(pieces.length).toBe(16); // 2^30 values of 8 bytes, of which a piece has at most 2^26
+    expect(pieces.reduce((sum, { leaves }) => sum + leaves, 0)).toBe(length);
+    expect(turns).toBe(pieces.length);
+    step.value.executable.close();
+    await Promise.all([x.close(), wasm.close()]);
   });
 });
 
