@@ -15,7 +15,7 @@ import { strataOf } from "./reduce/strata.ts";
 import { CHILDREN_MAX, ofDtype } from "./reduce/tree.ts";
 import { HOME } from "./schedule/choose.ts";
 import { PLAN_LIMITS, type PlanData, planFor } from "./schedule/plan.ts";
-import { type Piece, split, wholeReason } from "./schedule/split.ts";
+import { cutLevel, type Piece, split, wholeReason } from "./schedule/split.ts";
 import type { Dtype, FileSegment, Progress, TensorSource } from "./types.ts";
 
 /** Bytes looked at between two turns of the event loop: about a millisecond. */
@@ -23,6 +23,12 @@ const LOOK_BYTES = 1 << 22;
 
 /** Leaves of one program: positions in it are 32-bit. More are cut into pieces of about this many, one after the other. */
 const LEAVES_MAX = 2 ** 31;
+
+/** Bytes of values that a piece stores, so that a block holds them beside its leaves. */
+const STORED_BYTES_MAX = 2 ** 29;
+
+/** Pieces at most: of this many, plans alone take minutes and hundreds of megabytes. */
+const PIECES_MAX = 4096;
 
 /** True for what `fourfold/files` opened. */
 export function isTensorSource(input: unknown): input is TensorSource {
@@ -36,17 +42,19 @@ export interface PreparedResting {
 }
 
 /**
- * Prepares a chain on a tensor at rest, which the kernels' threads read themselves; `keep` says which levels are wanted.
- * @throws FourfoldError ERR_FOURFOLD_BACKEND for another backend; ERR_FOURFOLD_SHAPE for more leaves in one node than 32 bits count
+ * Prepares a chain on a tensor at rest, which the kernels' threads read themselves; `keep` says which levels are wanted. A generator that
+ * yields between pieces.
+ * @throws FourfoldError ERR_FOURFOLD_BACKEND for another backend; ERR_FOURFOLD_SHAPE for more leaves in one node than 32 bits count, and for
+ * too many pieces; ERR_FOURFOLD_MEMORY for a level that is too large where it must be cut
  */
-export function prepareResting(
+export function* prepareResting(
   wasm: WasmBackend,
   fitted: Fitted,
   source: TensorSource,
   keep: readonly boolean[],
   way: Way,
   leavesMax: number = LEAVES_MAX,
-): PreparedResting {
+): Generator<void, PreparedResting> {
   refuseOthers(source, way);
   const reason = source.segments ? "each thread reads its own ranges of the file" : "leaves are decoded in slabs while others are reduced";
   const planOf = (some: Fitted, dtype: Dtype, kept: readonly boolean[], placement: PlanData["placement"]): PlanData =>
@@ -57,7 +65,7 @@ export function prepareResting(
     });
   const whole = (some: Fitted, from: TensorSource, kept: readonly boolean[]): PreparedResting => {
     const plan = planOf(some, from.dtype, kept, "files");
-    const resting = { source: from, pieceBytes: PLAN_LIMITS.filePieceBytes };
+    const resting = { source: from, pieceBytes: PLAN_LIMITS.filePieceBytes, isPiece: from !== source };
     return { plan, executable: wasm.prepare(some, strataOf(some), plan, from.dtype, resting) };
   };
   const { leaves } = fitted.tree;
@@ -65,9 +73,13 @@ export function prepareResting(
     const { plan, executable } = whole(fitted, source, keep);
     return { plan: told(plan), executable };
   }
-  const { pieces, level, rest } = cut(fitted, source, leavesMax);
+  const { pieces, level, rest } = cut(fitted, source, leavesMax, wasm.heaps.bytesMax);
   const last = fitted.levels.length - 1;
-  const prepared = pieces.map((piece) => whole(piece.fitted, pieceOf(source, piece), keep.slice(0, level).concat(true)));
+  const prepared: PreparedResting[] = [];
+  for (const piece of pieces) {
+    prepared.push(whole(piece.fitted, pieceOf(source, piece), keep.slice(0, level).concat(true)));
+    yield;
+  }
   const restPlan = rest && planOf(rest, "f64", keep.slice(level + 1, last).concat(true), "foreign array");
   const executable = together({
     pieces: pieces.map((piece, i) => ({ ...piece, executable: prepared[i]!.executable })),
@@ -118,9 +130,29 @@ function refuseOthers({ name }: TensorSource, { backend, split: shares }: Way): 
 }
 
 /** Cuts a chain into pieces that a program can hold each. */
-function cut(fitted: Fitted, { name, shape }: TensorSource, leavesMax: number): ReturnType<typeof split> {
+function cut(fitted: Fitted, { name, shape }: TensorSource, leavesMax: number, bytesMax: number): ReturnType<typeof split> {
   const { leaves } = fitted.tree;
-  const pieces = Math.ceil(leaves / leavesMax);
+  const level = cutLevel(fitted);
+  const bytes = fitted.levels.slice(0, level + 1).map(({ nodes }) => 8 * nodes * (fitted.outputs ?? 1));
+  const stored = bytes.reduce((sum, some) => sum + some, 0);
+  const pieces = Math.max(Math.ceil(leaves / leavesMax), Math.ceil(stored / STORED_BYTES_MAX));
+  if (bytes[level]! > bytesMax)
+    throw new FourfoldError(
+      "ERR_FOURFOLD_MEMORY",
+      `${name} has ${leaves} leaves and is reduced in pieces: all values of level "${fitted.levels[level]!.name}" are held between them and the levels above, ${bytes[level]} bytes, and memoryBytesMax is ${bytesMax}`,
+      {
+        given: bytes[level],
+        expected: bytesMax,
+        fix: "Give the chain a level between, so that a level below its outermost has fewer nodes, or raise memoryBytesMax",
+        at: { level: fitted.levels[level]!.name },
+      },
+    );
+  if (pieces > PIECES_MAX)
+    throw new FourfoldError("ERR_FOURFOLD_SHAPE", `${name} has ${leaves} leaves and would be cut into ${pieces} pieces`, {
+      given: shape,
+      expected: `at most ${PIECES_MAX} pieces of ${leavesMax} leaves`,
+      fix: "Run parts of the file one after the other, and the outer levels on their values",
+    });
   const shares = Object.fromEntries(Array.from({ length: pieces }, (_, i) => [`${HOME} ${i + 1}`, 1 / pieces]));
   const why = wholeReason(fitted);
   const made = why === undefined ? split(fitted, shares) : undefined;

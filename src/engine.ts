@@ -1,6 +1,7 @@
 /** The wiring: an engine owns backends and memory and turns calls into plans, runs and results. The only file that sees all folders. */
 import { availableParallelism } from "node:os";
 import { inBytes, isTensorSource, type PreparedResting, prepareResting, refuseNaNAt } from "./at-rest.ts";
+import { checkResting, holdResting } from "./at-rest-checks.ts";
 import type { RunOutput } from "./backends/backend.ts";
 import { isPoolWorker } from "./backends/board.ts";
 import { BYTES, freedTensor, type LeafBlock } from "./backends/memory.ts";
@@ -333,6 +334,7 @@ export class Engine {
     this.#open();
     checkChain(chain);
     checkRunOptions(options);
+    checkResting(source);
     const { plan, executable } = (await this.#atRest(chain, source, options)).prepared;
     executable.close();
     return plan;
@@ -466,11 +468,12 @@ export class Engine {
 
   /** Runs a chain on a tensor at rest: a plan of its own, for leaves that are read while they are reduced. */
   async #runResting(chain: Chain, source: TensorSource, options: RunOptions, started: number): Promise<Result> {
-    const release = source.hold?.();
+    checkResting(source);
+    const release = holdResting(source);
     try {
       return await this.#runHeld(chain, source, options, started);
     } finally {
-      release?.();
+      release();
     }
   }
 
@@ -499,7 +502,8 @@ export class Engine {
     const problem = await this.#inTurns(this.#problems.ofResting(chain, source, options), options.signal);
     const placed = performance.now();
     const way = this.#way(options, false);
-    return { problem, placed, prepared: prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way) };
+    const preparing = prepareResting(this.#wasm, problem.fitted, source, keptLevels(chain, options.keep), way);
+    return { problem, placed, prepared: await this.#inTurns(preparing, options.signal) };
   }
 
   #runProblemSync(problem: Problem, options: RunOptions, started: number, cached: boolean, known?: Prepared): Result {

@@ -10,6 +10,7 @@ import { createEngine, type Engine } from "../src/engine.ts";
 import { chain } from "../src/reduce/chain.ts";
 import { max, mean, min, sum, variance, weightedMean, weightedSum } from "../src/reduce/reductions.ts";
 import { fit } from "../src/reduce/resolve.ts";
+import { finish } from "../src/reduce/slices.ts";
 import { denseTree } from "../src/reduce/tree.ts";
 import type { Progress, TensorSource } from "../src/types.ts";
 import { failing } from "./failing.ts";
@@ -104,7 +105,10 @@ describe("engine.run on a tensor at rest", () => {
     expect((await small.run(c, x)).value).toBe((await large.run(c, { data, shape: [64, 64, 1024] })).value);
     expect(small.stats.memoryBytes).toBeLessThan(6 << 20);
     const decoded = resting(data, { shape: [64, 64, 1024] }, true);
-    expect((await failing(() => small.run(c, decoded))).code).toBe("ERR_FOURFOLD_MEMORY"); // two slabs of 8 MiB
+    const error = await failing(() => small.run(c, decoded)); // two slabs of 8 MiB
+    expect([error.code, error.fix]).toEqual(["ERR_FOURFOLD_MEMORY", expect.stringContaining("give the chain levels between")]);
+    expect(error.message).toContain(decoded.name);
+    expect(error.message).not.toContain("plain arrays");
     expect(small.stats.memoryBytes).toBeLessThan(1 << 20);
     await Promise.all([x.close(), decoded.close()]);
   });
@@ -140,7 +144,7 @@ describe("a chain on more leaves than one program holds", () => {
       const fitted = fit(c, denseTree(c, shape, data.length), "propagate", "reproducible");
       const all = c.levels.map(() => true);
       const way = { backend: "auto", split: undefined, decided: undefined, workers: 2, sync: false } as const;
-      const { plan, executable } = prepareResting(wasm, fitted, x, all, way, 10_000);
+      const { plan, executable } = finish(prepareResting(wasm, fitted, x, all, way, 10_000));
       const { levels } = await executable.run(data, {});
       executable.close();
       const expected = runReference(fitted, data);
@@ -154,13 +158,63 @@ describe("a chain on more leaves than one program holds", () => {
     await wasm.close();
   });
 
+  test.each([0, 2])("has memory for one piece at a time (%i workers)", async (workers) => {
+    const wasm = new WasmBackend({ workers, memoryBytesMax: 24 << 20, runsMax: 8, workerUrl: undefined, reclaim: () => false });
+    const shape = [64, 64, 1024]; // 32 MiB, in 16 pieces with slabs of 2 MiB
+    const data = numbers(4 << 20);
+    const x = resting(data, { shape }, true);
+    const c = chain(sum(), mean(), sum());
+    const fitted = fit(c, denseTree(c, shape, data.length), "propagate", "reproducible");
+    const way = { backend: "auto", split: undefined, decided: undefined, workers, sync: false } as const;
+    const { executable } = finish(prepareResting(wasm, fitted, x, [false, false, true], way, 1 << 18));
+    const { levels } = await executable.run(data, {});
+    expect(levels.at(-1)!.values).toEqual(runReference(fitted, data).at(-1)!.values);
+    executable.close();
+    expect(wasm.heaps.bytesUsed).toBe(0);
+    await Promise.all([x.close(), wasm.close()]);
+  });
+
   test("that cannot be cut is refused, and says why", async () => {
     const engine = await engineWith(0);
-    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }), length: 2 ** 33, shape: [2 ** 33] };
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), length: 2 ** 33, shape: [2 ** 33] };
     const error = await failing(() => engine.run(chain(sum()), x));
     expect(error.code).toBe("ERR_FOURFOLD_SHAPE");
     expect(error.message).toContain("it has one row");
     await x.close();
+  });
+
+  test.each([
+    ["of very many pieces", [2 ** 20, 2 ** 24], "ERR_FOURFOLD_SHAPE", "would be cut into 8192 pieces"],
+    ["whose cut level alone is too large", [2 ** 32, 4], "ERR_FOURFOLD_MEMORY", 'all values of level "f" are held'],
+    ["of many pieces, whose cut level is too large", [2 ** 40, 4], "ERR_FOURFOLD_MEMORY", "8796093022208 bytes"],
+  ])("%s is refused at once", async (_, shape, code, message) => {
+    const engine = await engineWith(0);
+    const length = shape[0]! * shape[1]!;
+    const segments = [{ fd: 0, at: 0, items: length }];
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), dtype: "f32", length, shape, segments };
+    const error = await failing(() => engine.planAtRest(chain({ f: sum(), all: sum() }), x));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(message)]);
+    expect(error.fix).toEqual(expect.any(String));
+    await x.close();
+  });
+
+  test("is cut so that what a piece stores stays small, and planned piece by piece", async () => {
+    const wasm = new WasmBackend({ workers: 0, memoryBytesMax: 2 ** 33, runsMax: 8, workerUrl: undefined, reclaim: () => false });
+    const [length, shape] = [2 ** 34, [2 ** 30, 2 ** 4]];
+    const x: TensorSource = { ...resting(numbers(8), { shape: [8] }, true), dtype: "u8", length, shape };
+    const c = chain(sum(), sum());
+    const fitted = fit(c, denseTree(c, shape, length, length), "propagate", "reproducible");
+    const way = { backend: "auto", split: undefined, decided: undefined, workers: 2, sync: false } as const;
+    const preparing = prepareResting(wasm, fitted, x, [false, true], way);
+    let turns = 0;
+    let step = preparing.next();
+    for (; !step.done; step = preparing.next()) turns++;
+    const { pieces } = step.value.plan.split!;
+    expect(pieces.length).toBe(16); // 2^30 values of 8 bytes, of which a piece has at most 2^26
+    expect(pieces.reduce((sum, { leaves }) => sum + leaves, 0)).toBe(length);
+    expect(turns).toBe(pieces.length);
+    step.value.executable.close();
+    await Promise.all([x.close(), wasm.close()]);
   });
 });
 
@@ -289,6 +343,59 @@ describe("what goes wrong with a tensor at rest", () => {
     await begun;
     await engine.close();
     expect([(await left).code, (await waiting).code]).toEqual(["ERR_FOURFOLD_CLOSED", "ERR_FOURFOLD_CLOSED"]);
+  });
+
+  test.each<readonly [string, object, string]>([
+    ["of no name", { name: undefined }, "name is undefined"],
+    ["of another dtype", { dtype: "f16" }, 'dtype is "f16"'],
+    ["of a dtype that every object has", { dtype: "toString" }, 'dtype is "toString"'],
+    ["without a length", { length: undefined }, "length is undefined"],
+    ["of half a leaf", { length: 0.5 }, "length is 0.5"],
+    ["without read", { read: undefined }, "read is undefined"],
+    ["neither dense nor ragged", { shape: undefined }, "offsets is undefined, expected an array of offset arrays"],
+    ["both dense and ragged", { offsets: [] }, "offsets is []"],
+    ["with segments that are none", { segments: "all" }, 'segments is "all"'],
+    ["with a hole for a segment", { segments: [undefined] }, "segments[0] is undefined"],
+    ["with the name of a file for its number", { segments: [{ fd: "x", at: 0, items: 512 * 512 }] }, 'segments[0].fd is "x"'],
+    ["with a number of no file", { segments: [{ fd: 2 ** 31, at: 0, items: 512 * 512 }] }, "segments[0].fd is 2147483648"],
+    ["that starts before its file", { segments: [{ fd: 0, at: -8, items: 512 * 512 }] }, "segments[0].at is -8"],
+    ["with part of an item", { segments: [{ fd: 0, at: 0, items: 1.5 }] }, "segments[0].items is 1.5"],
+    ["with leaves that lie nowhere", { segments: [{ fd: 0, at: 0, items: 512 }] }, "segments is 512, expected 262144 items in all"],
+    ["that cannot be held", { hold: true }, "hold is true"],
+    ["whose hold has no end", { hold: () => 7 }, "hold() is 7"],
+  ])("a source made by hand, %s, is refused with what would do", async (_, wrong, message) => {
+    const engine = await engineWith(0);
+    const source = { ...stuck().source, name: "mine", length: 512 * 512, shape, ...wrong } as TensorSource;
+    const error = await failing(() => engine.run(c, source));
+    expect([error.code, error.message]).toEqual(["ERR_FOURFOLD_ARGUMENT", expect.stringContaining(message)]);
+    expect(error.expected).toEqual(expect.any(String));
+    expect(error.fix).toEqual(expect.any(String));
+    if (!("hold" in wrong)) expect((await failing(() => engine.planAtRest(c, source))).code).toBe("ERR_FOURFOLD_ARGUMENT");
+  });
+
+  test("a source made by hand may read without a promise, and is held from the call to the end of the run", async () => {
+    const engine = await engineWith(0);
+    const told: string[] = [];
+    const fill: unknown = (target: Float64Array) => {
+      told.push("read");
+      target.fill(1);
+    };
+    const read = fill as TensorSource["read"];
+    const hold = (): (() => void) => {
+      told.push("hold");
+      return () => told.push("release");
+    };
+    const source: TensorSource = { ...stuck().source, length: 512 * 512, shape, read, hold };
+    const running = engine.run(c, source);
+    expect(told[0]).toBe("hold");
+    expect((await running).value).toBe(512 * 512);
+    expect(told).toEqual(["hold", "read", "release"]);
+    const refuse: unknown = () => {
+      throw new Error("not here");
+    };
+    await expect(engine.run(c, { ...source, read: refuse as TensorSource["read"] })).rejects.toThrow("not here");
+    expect(told.slice(3)).toEqual(["hold", "release"]);
+    expect(engine.stats.memoryBytes).toBe(0);
   });
 
   test("what only leaves in memory can have is refused", async () => {

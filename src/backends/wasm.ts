@@ -129,6 +129,8 @@ export class WasmBackend {
 export interface Resting {
   readonly source: TensorSource;
   readonly pieceBytes: number;
+  /** True for one of several that are run: they take turns, so that only one of them has memory. */
+  readonly isPiece?: boolean;
 }
 
 /** What one run holds while it lasts. */
@@ -168,6 +170,7 @@ class Prepared implements Executable {
   /** Bytes of one buffer for leaves that do not lie in engine memory. */
   readonly #pieceBytes: number;
   readonly #source: TensorSource | undefined;
+  readonly #isPiece: boolean;
   /** Undefined where leaves need no decoding. */
   readonly #slabs: readonly Slab[] | undefined;
   /** What reads leaves on the calling thread. */
@@ -190,8 +193,9 @@ class Prepared implements Executable {
     this.#layout = layout;
     this.#dtype = dtype;
     this.#nextId = nextId;
-    const { source, pieceBytes = 0 } = resting ?? {};
+    const { source, pieceBytes = 0, isPiece = false } = resting ?? {};
     this.#source = source;
+    this.#isPiece = isPiece;
     if (source === undefined) this.#pieceBytes = layout.placement === "foreign array" ? BYTES[dtype] * largestPart(strata, layout) : 0;
     else if (source.segments) {
       this.#pieceBytes = roundUp64(Math.max(pieceBytes, BYTES[dtype] * leavesMax(strata, layout.phases[0]!.to)));
@@ -225,8 +229,8 @@ class Prepared implements Executable {
 
   async run(data: TypedData, context: RunContext): Promise<RunOutput> {
     throwIfAborted(context.signal);
-    const onPool = this.#layout.phases.some(({ where }) => where === "workers");
-    return onPool ? this.#backend.inTurn(context.signal, () => this.#run(data, context)) : this.#run(data, context);
+    const takesTurns = this.#isPiece || this.#layout.phases.some(({ where }) => where === "workers");
+    return takesTurns ? this.#backend.inTurn(context.signal, () => this.#run(data, context)) : this.#run(data, context);
   }
 
   async #run(data: TypedData, context: RunContext): Promise<RunOutput> {
@@ -355,7 +359,7 @@ class Prepared implements Executable {
   #begin(data: TypedData): Run {
     const { heaps } = this.#backend;
     const leaves = this.#layout.placement === "engine memory" ? heaps.leavesOf(data)! : undefined;
-    const { ready, block } = leaves ? this.#reserve(leaves.block.heap) : this.#reserveAnywhere();
+    const { ready, block } = leaves ? this.#reserve(leaves.block.heap) : this.#source ? this.#reserveResting() : this.#reserveAnywhere();
     const { program, walker, storedAt, pieceAt } = ready;
     const words = new Float64Array(WORD.stored + storedAt.length);
     words[WORD.data] = leaves ? data.byteOffset : block.at + pieceAt;
@@ -380,6 +384,23 @@ class Prepared implements Executable {
       }
     }
     return this.#reserve(heaps.add());
+  }
+
+  /** What a run on a tensor at rest needs depends on its chain, and on nothing that a caller could free or give in another form. */
+  #reserveResting(): { readonly ready: Ready; readonly block: Block } {
+    try {
+      return this.#reserveAnywhere();
+    } catch (error) {
+      if (!(error instanceof FourfoldError && error.code === "ERR_FOURFOLD_MEMORY")) throw error;
+      const { message, fix = "", given, expected } = error;
+      const name = this.#source!.name;
+      throw new FourfoldError("ERR_FOURFOLD_MEMORY", `${name}: ${message.slice(0, message.length - fix.length - 2)}`, {
+        given,
+        expected,
+        cause: error,
+        fix: "Needed are all values of a level whose nodes are too large or too many for one pass, and room for pieces of the file, each at least a node of level f for every thread: give the chain levels between, so that nodes are smaller and fewer, or raise memoryBytesMax",
+      });
+    }
   }
 
   #place(heap: Heap): Ready {

@@ -203,20 +203,24 @@ class JobRun {
     let failed: { readonly error: unknown } | undefined;
     let merging: Promise<void> = Promise.resolve();
     const reader = async (): Promise<void> => {
-      const db = await openDatabase(this.#allowed, this.#limits);
-      for (let piece = queue.shift(); piece !== undefined && failed === undefined; piece = queue.shift())
-        try {
+      let db: Database | undefined;
+      // Whatever goes wrong here ends the other readers, too, and is told when they are through: after that the folder may be another's.
+      try {
+        db = await openDatabase(this.#allowed, this.#limits);
+        for (let piece = queue.shift(); piece !== undefined && failed === undefined; piece = queue.shift()) {
           throwIfAborted(signal);
           await this.#readPiece(db, piece, either);
           await this.#tell();
           if (this.#waiting.size < MERGE_EVERY) continue;
           merging = merging.then(() => this.#mergePieces());
           await merging;
-        } catch (error) {
-          failed ??= { error };
-          ending.abort();
         }
-      db.close();
+      } catch (error) {
+        failed ??= { error };
+        ending.abort();
+      } finally {
+        db?.close();
+      }
     };
     await this.#tell();
     await Promise.all(Array.from({ length: Math.min(readersMax, queue.length) }, reader));

@@ -77,7 +77,7 @@ function nearest(nodes: number, work: (node: number) => number, wanted: number):
 }
 
 /** The outermost level with nodes enough, or the frames, where a level above the cut could not go without what its pieces leave out. */
-function cutLevel(fitted: Fitted): number {
+export function cutLevel(fitted: Fitted): number {
   let level = fitted.levels.length - 1;
   if (needsWholeFrames(fitted)) return level;
   while (level > 0 && fitted.levels[level]!.nodes < NODES_MIN) level--;
