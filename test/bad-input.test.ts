@@ -650,6 +650,7 @@ test("every code that an engine can throw was thrown by this file", () => {
     "CHECKPOINT",
     "CLOSED",
     "COLUMN",
+    "DEADLINE",
     "DEVICE",
     "FORBIDDEN",
     "FORMAT",
