@@ -132,7 +132,10 @@ describe("loadStreamSpec(path).replay()", () => {
       { time: 1, value: 2.5, path: ["de", "bonn"], weight: 4, child: 6 },
       { time: 2, value: 1.5, path: ["de", "berlin"], weight: 0.5, child: 6 },
     ]);
-    const error = await failure(load({ source }).then((spec) => replay(spec)));
+    // Without a word on it a null is NaN (contract clause 10).
+    expect((await replay(await load({ source }))).map(({ weight }) => weight)).toEqual([4, Number.NaN]);
+    const strict = [{ ...LEVELS[0], weights: { column: "w", missing: "error" } }, ...LEVELS.slice(1)];
+    const error = await failure(load({ source, levels: strict }).then((spec) => replay(spec)));
     expect([error.code, error.message]).toEqual([
       "ERR_FOURFOLD_WEIGHTS",
       expect.stringContaining("a weight is null, in record 1 by event time"),
