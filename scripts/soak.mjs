@@ -36,7 +36,17 @@ const STAGES = {
     env: { FOURFOLD_KILLS: "50" },
     files: ["test/stream/kill.test.ts", "test/stream/checkpoints.test.ts"],
   },
-  jobs: vitest("50 kills of jobs over tables at any moment", 50, "test/files/job-kill.test.ts"),
+  jobs: { cases: "50 kills of jobs over tables at any moment", env: { FOURFOLD_KILLS: "50" }, files: ["test/files/job-kill.test.ts"] },
+  tensors: {
+    cases: "ten times the random ranges and damaged files of each format of tensors",
+    env: { FOURFOLD_TIMES: "10" },
+    files: ["test/files/tensor.test.ts", "test/files/zarr.test.ts", "test/files/npz.test.ts"],
+  },
+  tables: {
+    cases: "200 random specs and tables, in memory and in parts on disk",
+    env: { FOURFOLD_TABLES: "200" },
+    files: ["test/files/large-table.test.ts", "test/files/large-table.specs.test.ts", "test/files/outputs/round-trip.test.ts"],
+  },
   "event time": vitest("3,000 random scripts of windows against a plain model", 3000, "test/stream/windows.random.test.ts"),
   bounds: {
     cases: "100,000 adversarial chains for each kind of arithmetic",

@@ -32,7 +32,7 @@ export async function fillFromLists(
   for (const { from, to, long } of stretches(counts, LISTS_BYTES_MAX / bytes)) {
     if (long) {
       const sql = `select unnest(${list}) from grouped where rowid >= ${from} and rowid < ${to}`;
-      for await (const chunk of db.chunks(sql, watch)) {
+      for await (const chunk of db.chunksAhead(sql, watch)) {
         target.set(chunk.items(0), at);
         advance(chunk.rows);
       }

@@ -9,7 +9,7 @@ import { BIN } from "../cli/bin.ts";
 import { random } from "../random.ts";
 import { Folder, query } from "./fixture.ts";
 
-const KILLS = Math.min(1_000, Number(process.env["FOURFOLD_RUNS"] ?? 10));
+const KILLS = Math.min(1_000, Number(process.env["FOURFOLD_KILLS"] ?? 10));
 const FILES = 24;
 
 const folder = new Folder();

@@ -13,7 +13,7 @@ import { levelView } from "../../src/reduce/result.ts";
 import { type Random, random } from "../random.ts";
 import { Folder } from "./fixture.ts";
 
-const CASES = Number(process.env["FOURFOLD_RUNS"] ?? 10);
+const CASES = Number(process.env["FOURFOLD_TABLES"] ?? 10);
 /** The seed of the first case. */
 const FIRST = Number(process.env["FOURFOLD_SEED"] ?? 0);
 
@@ -272,7 +272,7 @@ describe("random specs", () => {
       await writeResult(inParts, `${folder.path}/parts.parquet`);
       expect({ seed, same: folder.bytes("parts.parquet").equals(folder.bytes("memory.parquet")) }).toEqual({ seed, same: true });
     }
-    if (process.env["FOURFOLD_RUNS"] !== undefined) process.stderr.write(`${JSON.stringify(Object.fromEntries(codes))}\n`);
+    if (process.env["FOURFOLD_TABLES"] !== undefined) process.stderr.write(`${JSON.stringify(Object.fromEntries(codes))}\n`);
     expect(codes.get("none")).toBeGreaterThan(CASES / 5);
     expect(codes.size).toBeGreaterThan(2);
   });

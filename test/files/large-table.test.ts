@@ -16,7 +16,7 @@ import { ask, type Question } from "../oracle.ts";
 import { type Random, random } from "../random.ts";
 import { Folder } from "./fixture.ts";
 
-const CASES = Number(process.env["FOURFOLD_RUNS"] ?? 12);
+const CASES = Number(process.env["FOURFOLD_TABLES"] ?? 12);
 
 const folder = new Folder();
 let engine: Engine;

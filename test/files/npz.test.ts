@@ -12,7 +12,7 @@ import { bytesOf, expectReads, type Member, npyFile, typeOf, valuesOf, zipFile }
 const folder = new Folder();
 afterAll(() => folder.remove());
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1);
+const RUNS = Number(process.env["FOURFOLD_TIMES"] ?? 1);
 const f32 = typeOf("f32");
 const values = valuesOf(f32, 600, random(1));
 const npy = npyFile("<f4", [20, 30], bytesOf(f32, values));

@@ -15,7 +15,7 @@ import { arrayOf, bytesOf, expectReads, fortran, npyFile, sizeOf, TYPES, typeOf,
 const folder = new Folder();
 afterAll(() => folder.remove());
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1);
+const RUNS = Number(process.env["FOURFOLD_TIMES"] ?? 1);
 const SHAPES = [[], [7], [3, 5], [5, 1, 4], [2, 3, 4, 5], [0, 3], [37, 11]];
 
 /** Each type in each byte order; one run reads a third of the shapes of each. */

@@ -12,7 +12,7 @@ import { chunkBytes, chunksOf, expectReads, sizeOf, typeOf, valuesOf, type ZarrS
 const folder = new Folder();
 afterAll(() => folder.remove());
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 1);
+const RUNS = Number(process.env["FOURFOLD_TIMES"] ?? 1);
 const f32 = typeOf("f32");
 const shape = [7, 10, 5];
 const values = valuesOf(f32, sizeOf(shape), random(1));

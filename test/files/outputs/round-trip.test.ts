@@ -23,7 +23,7 @@ import { type Random, random } from "../../random.ts";
 import { Folder } from "../fixture.ts";
 import { csvRows, jsonKeyText, type Npy, readArrow, readByPython, readJson, readNdjson, readParquet, rowsOf } from "./readers.ts";
 
-const RUNS = Number(process.env["FOURFOLD_RUNS"] ?? 24);
+const RUNS = Number(process.env["FOURFOLD_TABLES"] ?? 24);
 const folder = new Folder();
 let engine: Engine;
 beforeAll(async () => {
