@@ -6,11 +6,14 @@ import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { FourfoldError, show, systemReason } from "../errors.ts";
 import type { Database } from "./duckdb.ts";
+import { expressionPaths } from "./expression.ts";
 import { type Allowed, readerPath } from "./folders.ts";
+import { globFiles } from "./globs.ts";
 import type { JsonDocument } from "./json.ts";
+import { filesNamed } from "./open-files.ts";
 import { placed } from "./source.ts";
 import type { SpecContent, SpecSource } from "./spec.ts";
-import { quoted, singleSelect, sqlPaths } from "./sql.ts";
+import { singleSelect, sqlPaths } from "./sql.ts";
 
 /** Bytes hashed at each end: a read that costs nothing beside opening the file, and all of a small file. */
 const END_BYTES = 1 << 16;
@@ -37,8 +40,10 @@ export async function listInputs(
   const add = async (source: SpecSource, pointer: string): Promise<void> => {
     for (const path of await filesOf(db, source, pointer, spec.document, allowed, signal)) paths.add(path);
     if (source.parents !== undefined) await add(source.parents.table, `${pointer}/parents/table`);
-    for (const text of [source.where, ...(source.computed ?? []).map(({ expression }) => expression)])
-      for (const path of await filesIn(db, text, allowed, signal)) paths.add(path);
+    for (const text of [source.where, ...(source.computed ?? []).map(({ expression }) => expression)]) {
+      const named = text === undefined ? [] : await expressionPaths(db, text, { signal });
+      for (const path of await globFiles(db, readerPaths(named, allowed), { signal })) paths.add(path);
+    }
   };
   await add(spec.source, "/source");
   for (const [i, { weights }] of spec.levels.entries())
@@ -62,11 +67,11 @@ export async function filesOf(
     const watch = { signal };
     const named =
       "file" in source
-        ? [source.file].flat()
+        ? filesNamed(source)
         : sqlPaths(source.sql, singleSelect(await db.syntax(source.sql, watch))).map(({ path }) => path);
     const files: string[] = [];
     for (const path of named) {
-      const found = await globbed(db, path, allowed, signal);
+      const found = await globFiles(db, readerPaths([path], allowed), { signal, subject: path });
       // A pipe would keep who opens it waiting for ever.
       for (const file of found.length === 0 ? [""] : found)
         if ((await stat(file).catch(() => undefined))?.isFile() !== true) throw noFile(path);
@@ -78,22 +83,7 @@ export async function filesOf(
   }
 }
 
-/** The files that the subqueries of an expression read. */
-async function filesIn(db: Database, expression: string | undefined, allowed: Allowed, signal: AbortSignal | undefined): Promise<string[]> {
-  if (expression === undefined) return [];
-  const sql = `select (${expression})`;
-  const files: string[] = [];
-  for (const { path } of sqlPaths(sql, singleSelect(await db.syntax(sql, { signal }))))
-    files.push(...(await globbed(db, path, allowed, signal)));
-  return files;
-}
-
-async function globbed(db: Database, path: string, allowed: Allowed, signal: AbortSignal | undefined): Promise<string[]> {
-  const found: string[] = [];
-  for await (const chunk of db.chunks(`select file from glob(${quoted(readerPath(path, allowed))})`, { signal, subject: path }))
-    found.push(...(chunk.cells(0) as string[]));
-  return found;
-}
+const readerPaths = (paths: readonly string[], allowed: Allowed): string[] => paths.map((path) => readerPath(path, allowed));
 
 function noFile(path: string): FourfoldError {
   return new FourfoldError("ERR_FOURFOLD_SOURCE", `${show(path)} names no regular file, which a job needs so that it can read it again`, {

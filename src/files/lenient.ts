@@ -6,6 +6,7 @@
 import type { RejectedRow } from "../reduce/grouped.ts";
 import type { Database, Watch } from "./duckdb.ts";
 import { literally } from "./folders.ts";
+import { globFiles } from "./globs.ts";
 import type { SourceColumn } from "./source-column.ts";
 import type { CsvOptions } from "./spec-csv.ts";
 import type { FileFormat } from "./spec-source.ts";
@@ -192,7 +193,7 @@ async function lenientNdjson(db: Database, { files, numbers }: LenientFiles, wat
         }
       const both = bothOf(columns);
       const reason = bad.map(({ name, type, test }) => `when coalesce(${test}, false) then ${quoted(`${type} ${name}`)}`).join(" ");
-      for (const file of await filesOf(again, files, watched)) {
+      for (const file of await globFiles(again, files, watched)) {
         const lines = unread.get(file) ?? [];
         const told = bad.length === 0 ? "'' as reason" : `case when not (${IS_OBJECT}) then '' ${reason} end as reason`;
         const numbered = `(select row_number() over () as n, ${LINE} from ${linesOf([literally(file)], ...skip)})`;
@@ -245,13 +246,6 @@ function ndjsonSql(columns: Types, lines: string, keys: readonly string[]): stri
     ...keys.map((key, i) => `p${i} as ${identifier(key)}`),
   ];
   return `(select ${chosen.join(", ")} from (select ${inner.join(", ")} from ${lines} where ${IS_OBJECT}) where not (${isBad}))`;
-}
-
-/** The names of files by patterns that name one each. */
-async function filesOf(db: Database, patterns: readonly string[], watch: Watch): Promise<string[]> {
-  const files: string[] = [];
-  for await (const chunk of db.chunks(`select file from glob(${list(patterns)})`, watch)) files.push(...(chunk.cells(0) as string[]));
-  return files;
 }
 
 /** The columns of NDJSON lines and their types, where DuckDB's reader gives none. */

@@ -6,6 +6,7 @@ import { relative, sep } from "node:path";
 import { FourfoldError, show } from "../errors.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
 import { type Allowed, literally, readerPath } from "./folders.ts";
+import { globFiles } from "./globs.ts";
 import { lenientReader, type Rejected } from "./lenient.ts";
 import type { SourceColumn } from "./source-column.ts";
 import type { FilePart, SpecFiles } from "./spec-source.ts";
@@ -43,6 +44,8 @@ export const filesNamed = ({ file }: SpecFiles): readonly string[] => (typeof fi
 export const subjectOf = (named: readonly string[]): string =>
   named.length === 1 ? (named[0] as string) : `${named[0]} and ${named.length - 1} more`;
 
+const isGlob = (path: string): boolean => /[*?[]/.test(path);
+
 /** Opens files: their paths are checked, their columns known. @throws FourfoldError */
 export async function openFiles(
   db: Database,
@@ -61,7 +64,7 @@ export async function openFiles(
   // CSV that DuckDB passes over by its path would lend the others its order of columns: a part is read alone, with the types of all.
   const alone = isCsv ? part : undefined;
   const filtered = isCsv ? undefined : part;
-  const several = alone === undefined && (paths.length > 1 || paths.some((path) => /[*?[]/.test(path)));
+  const several = alone === undefined && (paths.length > 1 || paths.some(isGlob));
   // JSON is read by name anyway. The others would be read with the types of the first file. (A reader that keeps rejected rows cannot.)
   const byName = several && (format === "parquet" || (isCsv && tolerance === undefined));
   const own = optionsOf(source);
@@ -149,17 +152,15 @@ function parquetSchemas(list: string): string {
 
 /** The same of CSV files: each is looked at alone. Undefined for one file. */
 async function csvSchemas(db: Database, paths: readonly string[], options: readonly string[], watch: Watch): Promise<string | undefined> {
+  const files = await globFiles(db, paths, watch);
+  if (files.length < 2) return undefined;
   const rows: string[] = [];
-  let files = 0;
-  for (const path of paths)
-    for await (const chunk of db.chunks(`select file from glob(${quoted(path)})`, watch))
-      for (const file of chunk.cells(0) as string[]) {
-        files++;
-        const alone = [quoted(literally(file)), ...options, "hive_partitioning = false"].join(", ");
-        for (const { name } of await db.columns(`from read_csv(${alone})`, { ...watch, subject: file }))
-          rows.push(`(${quoted(file)}, ${quoted(name)})`);
-      }
-  return files < 2 ? undefined : `(select * from (values ${rows.join(", ")}) as t(file, name))`;
+  for (const file of files) {
+    const alone = [quoted(literally(file)), ...options, "hive_partitioning = false"].join(", ");
+    for (const { name } of await db.columns(`from read_csv(${alone})`, { ...watch, subject: file }))
+      rows.push(`(${quoted(file)}, ${quoted(name)})`);
+  }
+  return `(select * from (values ${rows.join(", ")}) as t(file, name))`;
 }
 
 /** The columns that some files have and others lack, each with a file that lacks it. */
@@ -246,11 +247,8 @@ async function partitionsOf(
   watch: Watch,
 ): Promise<Partitions | undefined> {
   if (hivePartitions === false) return undefined;
-  const isGlob = (path: string): boolean => /[*?[]/.test(path);
   if (hivePartitions !== true && !given.some((path) => isGlob(path) || path.includes("="))) return undefined;
-  const files: string[] = [];
-  for (const path of paths)
-    for await (const chunk of db.chunks(`select file from glob(${quoted(path)})`, watch)) files.push(...(chunk.cells(0) as string[]));
+  const files = await globFiles(db, paths, watch);
   const inside = (file: string): string => {
     const way = relative(allowed.base, file);
     return way.startsWith("..") ? file : way;

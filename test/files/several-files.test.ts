@@ -66,6 +66,11 @@ describe("files of one source", () => {
     expect(await both({ file: "h/*/*.csv", where: "y = 2" })).toEqual([30, 30, 30]);
   });
 
+  test("a condition that ends in a comment is one for a job, too", async () => {
+    folder.file("1.csv", "s,v\n1,10\n2,20\n");
+    expect(await both({ file: "1.csv", where: "v > 10 -- the large ones" })).toEqual([20, 20, 20]);
+  });
+
   test.each(["csv", "parquet"])("%s without a column that is used is an error that names the file", async (format) => {
     if (format === "csv") {
       folder.file("have.csv", "s,v\n1,10\n");
