@@ -1,16 +1,17 @@
 /** The end of a job: weights that tables give, and the levels above f, by the rules and with the errors of a run. */
-import { FourfoldError, show } from "../errors.ts";
 import { type GroupedLevel, readGrouped } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
 import { asChildren, reduceLevels } from "../reduce/levels.ts";
 import { type ClosedNodes, closedNodes } from "../reduce/open.ts";
 import { type FittedLevel, fit } from "../reduce/resolve.ts";
 import type { LevelValues } from "../reduce/result.ts";
+import { oneType } from "../reduce/rolled.ts";
 import type { Database } from "./duckdb.ts";
 import type { Allowed } from "./folders.ts";
 import type { JobState } from "./job-state.ts";
-import { keyText, placed, showKey } from "./source.ts";
+import { keyText } from "./source.ts";
 import type { SpecLevel } from "./spec.ts";
+import { listLength, nanWeight } from "./weight-faults.ts";
 import { readWeightTable } from "./weight-table.ts";
 
 /** Level f closed, with the keys and the nesting of all levels. */
@@ -26,7 +27,7 @@ function closedLeaves(state: JobState): { readonly inner: LevelValues; readonly 
       return {
         name,
         keyNames: by,
-        keys: (keys?.[i]?.columns ?? []).map(ofOneType),
+        keys: (keys?.[i]?.columns ?? []).map(oneType),
         nodes,
         offsets: offsets ?? Uint32Array.from({ length: nodes + 1 }, (_, node) => node * (extent as number)),
         reduce: i === 0 ? ("sum" as const) : reduce,
@@ -34,11 +35,6 @@ function closedLeaves(state: JobState): { readonly inner: LevelValues; readonly 
       };
     }),
   };
-}
-
-/** A column with one integer beyond 2^53 is a column of bigints: its keys have one type. */
-function ofOneType(column: readonly Key[]): readonly Key[] {
-  return column.some((key) => typeof key === "bigint") ? column.map((key) => (typeof key === "number" ? BigInt(key) : key)) : column;
 }
 
 const keyAt = ({ keys }: GroupedLevel, node: number): Key[] => keys.map((column) => column[node] as Key);
@@ -57,15 +53,15 @@ export async function readTableWeights(state: JobState, db: Database, allowed: A
   const { levels } = closedLeaves(state);
   for (const [i, { weights }] of spec.levels.entries()) {
     if (i === 0 || typeof weights !== "object" || !("table" in weights)) continue;
-    const { byText, fail } = await readWeightTable(db, spec, i, weights, allowed, { signal });
+    const { byText, nulls, faults } = await readWeightTable(db, spec, i, weights, allowed, { signal });
     const child = levels[i - 1] as GroupedLevel;
     for (let node = 0; node < child.nodes; node++) {
       const key = plain(keyAt(child, node));
       const weight = byText.get(keyText(key))?.weight ?? weights.missing;
       if (weight === undefined) {
+        if (nulls.has(keyText(key))) throw faults.nullWeight(key);
         const [first] = byText.values();
-        const like = first && `Add the row, or "missing": 0 or 1; the table's keys look like (${showKey(child.keyNames, first.key)})`;
-        throw fail("has no row for", key, like ?? "The table is empty");
+        throw faults.noRow(key, first?.key);
       }
       state.setWeight(i, key, weight);
     }
@@ -74,7 +70,7 @@ export async function readTableWeights(state: JobState, db: Database, allowed: A
 
 /** The weights of a level, as a chain takes them. */
 function weightsOf(state: JobState, i: number, levels: readonly GroupedLevel[]): GroupedLevel["weights"] | undefined {
-  const { weights, name } = state.shape.spec.levels[i] as SpecLevel;
+  const { weights } = state.shape.spec.levels[i] as SpecLevel;
   if (i === 0 || weights === undefined) return undefined; // those of level f came with the records
   if (weights === "count") return weights;
   const child = levels[i - 1] as GroupedLevel;
@@ -82,30 +78,13 @@ function weightsOf(state: JobState, i: number, levels: readonly GroupedLevel[]):
     return Float64Array.from({ length: child.nodes }, (_, node) => {
       const weight = state.weightOf(i, plain(keyAt(child, node))) ?? Number.NaN;
       if (weight === weight || state.shape.policy.nan !== "error") return weight;
-      throw new FourfoldError(
-        "ERR_FOURFOLD_NAN",
-        `level ${show(name)}: the weight of ${child.name} (${showKey(child.keyNames, keyAt(child, node))}) is NaN or null`,
-        { at: { level: name, node }, fix: 'Fill the weight in, or use nan: "propagate"' },
-      );
+      throw nanWeight(state.shape.spec, i, node, keyAt(child, node));
     });
   const level = levels[i] as GroupedLevel;
   for (let node = 0; node < level.nodes; node++) {
     const children = (level.offsets[node + 1] as number) - (level.offsets[node] as number);
     if (children === weights.length) continue;
-    throw placed(
-      new FourfoldError(
-        "ERR_FOURFOLD_WEIGHTS",
-        `level ${show(name)}: ${weights.length} weights are listed, but ${showKey(level.keyNames, keyAt(level, node))} has ${children} children`,
-        {
-          given: weights.length,
-          expected: children,
-          at: { level: name, node },
-          fix: "A list is shared by all nodes of its level; for weights of their own use a table",
-        },
-      ),
-      state.shape.spec.document,
-      `/levels/${i}/weights`,
-    );
+    throw listLength(state.shape.spec, i, [weights.length, children], node, keyAt(level, node));
   }
   return weights;
 }

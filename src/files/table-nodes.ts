@@ -1,6 +1,7 @@
 /** The nodes of all levels, read from the rows of the table `grouped`: an outer level is cut where a key changes. */
 import type { GroupedLevel } from "../reduce/grouped.ts";
 import type { Key } from "../reduce/key.ts";
+import { oneType } from "../reduce/rolled.ts";
 import type { Database, Watch } from "./duckdb.ts";
 import { keyCell } from "./source.ts";
 import type { SpecContent, SpecLevel } from "./spec.ts";
@@ -40,10 +41,7 @@ export class LevelBuilder {
     return {
       name,
       keyNames: by,
-      // A column with one integer beyond 2^53 is a column of bigints: its keys have one type.
-      keys: this.keys.map((column) =>
-        column.some((key) => typeof key === "bigint") ? column.map((key) => (typeof key === "number" ? BigInt(key) : key)) : column,
-      ),
+      keys: this.keys.map(oneType),
       nodes,
       offsets,
       reduce,

@@ -18,7 +18,6 @@ export interface WeightTable {
   /** Keys whose weight is null, and for which no other stands. */
   readonly nulls: ReadonlySet<string>;
   readonly faults: WeightTableFaults;
-  readonly fail: WeightTableFaults["fail"];
 }
 
 /** A table of weights that is open. */
@@ -90,5 +89,5 @@ export async function readWeightTable(
   } catch (error) {
     throw placed(error, spec.document, opened.pointer);
   }
-  return { byText, nulls, faults, fail: faults.fail };
+  return { byText, nulls, faults };
 }
