@@ -9,7 +9,7 @@ import type { WasmBackend } from "./backends/wasm.ts";
 import { badOption, FourfoldError, throwIfAborted } from "./errors.ts";
 import { told, type Way } from "./prepare.ts";
 import { refuseNaN } from "./reduce/nan.ts";
-import type { Fitted } from "./reduce/resolve.ts";
+import { type Fitted, resultShape } from "./reduce/resolve.ts";
 import { finish } from "./reduce/slices.ts";
 import { strataOf } from "./reduce/strata.ts";
 import { CHILDREN_MAX, ofDtype } from "./reduce/tree.ts";
@@ -92,7 +92,7 @@ export function* prepareResting(
   const plan: PlanData = {
     ...prepared[0]!.plan,
     leaves,
-    shape: fitted.outputs === undefined ? fitted.tree.frames : [...fitted.tree.frames, fitted.outputs],
+    shape: resultShape(fitted.tree.frames, fitted.outputs),
     levels: planLevels(prepared[0]!.plan, restPlan, nodes),
     keep,
     phases: [],

@@ -88,10 +88,11 @@ async function answerTo(question: Question, format: (typeof FORMATS)[number], si
 }
 
 /** What the ending of a file says; without one, and for plain text, the table for people. */
-function formatOf(out: string | undefined): "table" | ResultFormat {
-  if (out === undefined || out === "-") return "table";
+function formatOf(out = ""): "table" | ResultFormat {
   const format = resultFormat(out);
-  if (format !== undefined || /(^|[\\/])[^.\\/]*$|\.txt$|\.log$/i.test(out) || !/\.[^.\\/]+$/.test(out)) return format ?? "table";
+  if (format !== undefined) return format;
+  const ending = /\.([^.\\/]+)$/.exec(out)?.[1]?.toLowerCase();
+  if (ending === undefined || ending === "txt" || ending === "log") return "table";
   throw usageError(
     `the ending of ${show(out)} says no format`,
     `End it in one of ${RESULT_FORMATS.map((name) => `.${name}`).join(", ")}, or say --format`,

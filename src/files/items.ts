@@ -2,6 +2,7 @@
  * The items of tensors in files: how each type lies there, which of ours it is read as, and the decoding. Every type that is read is
  * read exactly; for 64-bit integers, which float64 does not hold beyond 2^53, there is a policy. No files are opened here.
  */
+import { half } from "../arrow/numbers.ts";
 import { badOption, FourfoldError } from "../errors.ts";
 import type { Dtype, TypedData } from "../types.ts";
 
@@ -114,16 +115,7 @@ function swap({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>, size: 1 |
 
 /** IEEE 754 binary16, which float32 holds exactly. */
 function halves(words: Uint16Array, target: TypedData, at: number): void {
-  for (let i = 0; i < words.length; i++) target[at + i] = halfValue(words[i]!);
-}
-
-/** The value of the 16 bits of a half. */
-export function halfValue(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const size =
-    exponent === 0 ? fraction * 2 ** -24 : exponent < 31 ? (1024 + fraction) * 2 ** (exponent - 25) : fraction === 0 ? Infinity : NaN;
-  return bits >> 15 === 0 ? size : -size;
+  for (let i = 0; i < words.length; i++) target[at + i] = half(words[i]!);
 }
 
 function booleans(bytes: Uint8Array, target: TypedData, at: number, from: ItemsFrom): void {

@@ -15,6 +15,16 @@ export function memoryLimit(given: number | undefined, otherwise: number = MEMOR
   return bytes;
 }
 
+/** The error of a path at which nothing can be opened. */
+export function cannotOpen(path: string, cause: unknown): FourfoldError {
+  return new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} cannot be opened`, {
+    cause,
+    given: path,
+    at: { file: path },
+    fix: "Check the path",
+  });
+}
+
 /** Opens a plain file for `use`, and closes it if that fails. @throws FourfoldError ERR_FOURFOLD_SOURCE */
 export async function openFile<T>(path: string, use: (handle: FileHandle, stats: Stats) => Promise<T>): Promise<T> {
   let handle: FileHandle;
@@ -22,12 +32,7 @@ export async function openFile<T>(path: string, use: (handle: FileHandle, stats:
     // Without O_NONBLOCK, the opening of a named pipe would wait for somebody to write to it.
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
-    throw new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} cannot be opened`, {
-      cause,
-      given: path,
-      at: { file: path },
-      fix: "Check the path",
-    });
+    throw cannotOpen(path, cause);
   }
   try {
     const stats = await handle.stat();

@@ -6,9 +6,9 @@ import { FourfoldError, nearest, show } from "../errors.ts";
 import type { Key } from "../reduce/key.ts";
 import type { Dtype } from "../types.ts";
 import type { Column, Database, Watch } from "./duckdb.ts";
+import type { Int64Policy } from "./items.ts";
 import type { JsonDocument } from "./json.ts";
 import type { SourceColumn } from "./source-column.ts";
-import type { Int64Policy } from "./spec-source.ts";
 import type { SpecWeights } from "./spec-weights.ts";
 import { identifier, quoted } from "./sql.ts";
 

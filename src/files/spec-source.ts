@@ -1,5 +1,6 @@
 /** The sources of a spec: one SELECT, or files with how they are read; what is kept of them; and the columns that a hierarchy adds. */
 import { show } from "../errors.ts";
+import type { Int64Policy } from "./items.ts";
 import { type JsonDocument, type JsonObject, type JsonValue, pointerStep } from "./json.ts";
 import type { SourceColumn } from "./source-column.ts";
 import { booleanAt, choiceAt, objectAt, oneOf, required, specError, textAt } from "./spec-checks.ts";
@@ -7,9 +8,6 @@ import { type CsvOptions, csvAt } from "./spec-csv.ts";
 
 /** How a file is read. */
 export type FileFormat = "parquet" | "csv" | "tsv" | "json" | "ndjson";
-
-/** What an integer of 64 bits or more does: it must be exact as float64, it is rounded to the nearest, or its column is refused. */
-export type Int64Policy = "exact" | "number" | "reject";
 
 /** What a path or a line of ancestors does that has fewer parts than names. */
 export type ShortPolicy = "error" | "repeat" | "null";

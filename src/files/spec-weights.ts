@@ -1,8 +1,9 @@
 /** The weights of a spec's levels: from a column, an expression, a table by key, a count or a list. */
 import { show } from "../errors.ts";
+import type { Int64Policy } from "./items.ts";
 import { type JsonDocument, type JsonValue, pointerStep } from "./json.ts";
 import { objectAt, required, specError, textAt } from "./spec-checks.ts";
-import { type Int64Policy, type SpecComputed, type SpecSource, sourceAt } from "./spec-source.ts";
+import { type SpecComputed, type SpecSource, sourceAt } from "./spec-source.ts";
 
 /**
  * Where a level's weights come from: a column, a table by key, the records below each child, or one list for every node. `missing` is what weighs

@@ -6,9 +6,10 @@ import { type FourfoldError, show } from "../errors.ts";
 import type { NullKeys } from "../reduce/group.ts";
 import type { GroupedLevel, GroupedTable } from "../reduce/grouped.ts";
 import type { Dtype, NanPolicy, Progress, TypedData } from "../types.ts";
+import type { Int64Policy } from "./items.ts";
 import { type JsonDocument, type JsonValue, parseJson, pointerStep } from "./json.ts";
 import { choiceAt, objectAt, required, specError, textAt } from "./spec-checks.ts";
-import { type Int64Policy, type SpecSource, sourceAt } from "./spec-source.ts";
+import { type SpecSource, sourceAt } from "./spec-source.ts";
 import { type SpecStream, streamAt } from "./spec-stream.ts";
 import { computedOf, type SpecWeights, weightsAt } from "./spec-weights.ts";
 

@@ -8,7 +8,7 @@ import type { FileDtype, Int64Policy } from "./items.ts";
 import { openNpy } from "./npy.ts";
 import { openNpz } from "./npz.ts";
 import { openRaw } from "./raw.ts";
-import { openFile, unreadable } from "./reading.ts";
+import { cannotOpen, openFile, unreadable } from "./reading.ts";
 import { openZarr } from "./zarr.ts";
 
 /** How a tensor is opened. What does not concern a format is refused there. */
@@ -125,12 +125,7 @@ async function recognised(path: string): Promise<TensorFormat> {
   try {
     stats = await stat(path);
   } catch (cause) {
-    throw new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} cannot be opened`, {
-      cause,
-      given: path,
-      at: { file: path },
-      fix: "Check the path",
-    });
+    throw cannotOpen(path, cause);
   }
   if (stats.isDirectory()) return "zarr";
   const head = await firstBytes(path);

@@ -3,8 +3,9 @@
  * untrusted, and zarrita is lenient: what is not known exactly is refused here, with the file's name, before a chunk is read. Sources:
  * Zarr storage specification 2, Zarr core specification 3.1.
  */
+import { half } from "../arrow/numbers.ts";
 import { FourfoldError, show } from "../errors.ts";
-import { BYTES_OF, type FileDtype, halfValue, type Int64Policy } from "./items.ts";
+import { BYTES_OF, type FileDtype, type Int64Policy } from "./items.ts";
 import { badMetadata, chunkShape, extents, type Fields, fieldOf, fieldsOf } from "./zarr-fields.ts";
 import { type CodecDocument, codecsOf, codecsOfV2 } from "./zarr-pipeline.ts";
 
@@ -207,11 +208,11 @@ function floatFill(value: unknown, type: "f64" | "f32" | "f16"): number | undefi
   const size = BYTES_OF[type];
   if (!new RegExp(`^0x[0-9a-fA-F]{${2 * size}}$`).test(value)) return undefined;
   const bytes = Buffer.from(value.slice(2), "hex");
-  return type === "f64" ? bytes.readDoubleBE() : type === "f32" ? bytes.readFloatBE() : halfValue(bytes.readUInt16BE());
+  return type === "f64" ? bytes.readDoubleBE() : type === "f32" ? bytes.readFloatBE() : half(bytes.readUInt16BE());
 }
 
 /** The bits of a half with this value. */
 function halfBits(value: number): number | undefined {
-  for (let bits = 0; bits < 0x10000; bits++) if (Object.is(halfValue(bits), value)) return bits;
+  for (let bits = 0; bits < 0x10000; bits++) if (Object.is(half(bits), value)) return bits;
   return undefined;
 }

@@ -6,7 +6,7 @@ import type { Dirent } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { FourfoldError, show } from "../errors.ts";
-import { openFile, readBytes, unreadable } from "./reading.ts";
+import { cannotOpen, openFile, readBytes, unreadable } from "./reading.ts";
 
 /** A document of metadata is small; one with attributes may be larger. */
 const METADATA_BYTES_MAX = 1 << 24;
@@ -31,12 +31,7 @@ export class ZarrFolder {
     try {
       return new ZarrFolder(path, await realpath(path));
     } catch (cause) {
-      throw new FourfoldError("ERR_FOURFOLD_SOURCE", `${path} cannot be opened`, {
-        cause,
-        given: path,
-        at: { file: path },
-        fix: "Check the path",
-      });
+      throw cannotOpen(path, cause);
     }
   }
 
